@@ -1,0 +1,1 @@
+"""What runs inside the emulated machine, and the data that describes it."""

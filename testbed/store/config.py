@@ -1,0 +1,144 @@
+"""The service's configuration: a TOML file, checked before anything starts.
+
+::
+
+    [store]
+    arena_bytes = 33554432          # payload that the arena may hold
+    arena_path = "/run/pageshare/arena"
+    mark_interval_ms = 250          # asked of each frontend; 0 for never
+    records = "/dev/virtio-ports/pageshare.stats"
+    control_socket = "/run/pageshare/control"
+    max_data_pages = 64             # most that a frontend may grant
+
+    [[domain]]
+    name = "domU1"
+    quota_bytes = 16777216          # payload that it may be charged
+    group = "figure2"               # shares with the domains of this group only
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from testbed.store.errors import ConfigError
+from testbed.store.protocol import MAX_DATA_PAGES, PAGE_SIZE
+
+__all__ = ["DomainConfig", "StoreConfig", "load"]
+
+_MAX_ARENA_BYTES = 1 << 34
+
+
+@dataclass(frozen=True)
+class DomainConfig:
+    """One domain that may connect."""
+
+    name: str
+    quota_bytes: int
+    """Payload bytes, shared or not, that it may be charged."""
+    group: str
+
+
+@dataclass(frozen=True)
+class StoreConfig:
+    """Everything the service is told."""
+
+    arena_bytes: int
+    arena_path: Path
+    mark_interval_ms: int
+    records: Path
+    control_socket: Path
+    max_data_pages: int
+    domains: tuple[DomainConfig, ...]
+
+    def domain(self, name: str) -> DomainConfig:
+        """The domain called ``name``; ``KeyError`` when it is not configured."""
+        for domain in self.domains:
+            if domain.name == name:
+                return domain
+        raise KeyError(name)
+
+
+Check = Callable[[Any], str | None]
+
+
+def _integer(low: int, high: int) -> Check:
+    def check(value: Any) -> str | None:
+        if type(value) is int and low <= value <= high:
+            return None
+        return f"an integer from {low} to {high}"
+
+    return check
+
+
+def _text(value: Any) -> str | None:
+    return None if isinstance(value, str) and value else "a string that is not empty"
+
+
+_STORE: Mapping[str, Check] = {
+    "arena_bytes": _integer(PAGE_SIZE, _MAX_ARENA_BYTES),
+    "arena_path": _text,
+    "mark_interval_ms": _integer(0, 3_600_000),
+    "records": _text,
+    "control_socket": _text,
+    "max_data_pages": _integer(1, MAX_DATA_PAGES),
+}
+_DOMAIN: Mapping[str, Check] = {
+    "name": _text,
+    "quota_bytes": _integer(PAGE_SIZE, _MAX_ARENA_BYTES),
+    "group": _text,
+}
+
+
+def load(path: Path) -> StoreConfig:
+    """Reads and checks ``path``; raises ``ConfigError`` with one line."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    for key in document:
+        if key not in ("store", "domain"):
+            raise ConfigError(f"{path}: unknown table '{key}'; allowed: store, domain")
+    store = _checked(path, "store", document.get("store"), _STORE)
+    listed = document.get("domain")
+    if not isinstance(listed, list) or not listed:
+        raise ConfigError(f"{path}: there is no [[domain]]; at least one is needed")
+    domains = tuple(
+        DomainConfig(**_checked(path, f"domain[{at}]", entry, _DOMAIN))
+        for at, entry in enumerate(listed)
+    )
+    for key in ("arena_path", "records", "control_socket"):
+        store[key] = Path(store[key])
+    config = StoreConfig(domains=domains, **store)
+    _check_together(path, config)
+    return config
+
+
+def _checked(path: Path, where: str, given: Any, checks: Mapping[str, Check]) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise ConfigError(f"{path}: there is no table '{where}'")
+    for key, value in given.items():
+        if key not in checks:
+            raise ConfigError(
+                f"{path}: unknown key '{where}.{key}'; allowed: {', '.join(sorted(checks))}"
+            )
+        if allowed := checks[key](value):
+            raise ConfigError(f"{path}: {where}.{key} is {value!r}; allowed: {allowed}")
+    if missing := sorted(checks.keys() - given.keys()):
+        raise ConfigError(f"{path}: {where}.{missing[0]} is missing")
+    return dict(given)
+
+
+def _check_together(path: Path, config: StoreConfig) -> None:
+    names = [domain.name for domain in config.domains]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"{path}: the domain name {twice[0]!r} is used twice")
+    quotas = sum(domain.quota_bytes for domain in config.domains)
+    if quotas > config.arena_bytes:
+        raise ConfigError(
+            f"{path}: store.arena_bytes is {config.arena_bytes}; "
+            f"allowed: at least the sum of the quotas, {quotas}"
+        )

@@ -1,0 +1,116 @@
+"""The control socket: one command a line in, one JSON line out.
+
+Works inside the service's loop: a client that does not read, or that never
+finishes its line, waits without holding anything up.
+"""
+
+from __future__ import annotations
+
+import json
+import selectors
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["ControlServer"]
+
+_MAX_COMMAND_BYTES = 256
+
+Commands = Mapping[str, Callable[[], Any]]
+
+
+class ControlServer:
+    """Listens on a unix socket that only the service's user may open."""
+
+    def __init__(self, path: Path, selector: selectors.BaseSelector, commands: Commands) -> None:
+        """Replaces a stale socket at ``path``. Raises ``OSError``."""
+        self._path = path
+        self._selector = selector
+        self._commands = commands
+        self._clients: set[_Client] = set()
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.setblocking(False)
+        self._socket.bind(str(path))
+        path.chmod(0o600)
+        self._socket.listen(8)
+        selector.register(self._socket, selectors.EVENT_READ, self._accept)
+
+    def close(self) -> None:
+        """Closes every connection and removes the socket."""
+        for client in list(self._clients):
+            client.close()
+        self._selector.unregister(self._socket)
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._socket.accept()
+        except OSError:  # the client is gone already
+            return
+        self._clients.add(_Client(connection, self._selector, self._answer, self._clients.discard))
+
+    def _answer(self, command: str) -> bytes:
+        handler = self._commands.get(command)
+        if handler is None:
+            known = ", ".join(sorted(self._commands))
+            answer: Any = {"error": f"unknown command {command!r}; known: {known}"}
+        else:
+            answer = handler()
+        return json.dumps(answer, separators=(",", ":")).encode() + b"\n"
+
+
+class _Client:
+    """One connection: reads a command, writes the answer, closes."""
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        selector: selectors.BaseSelector,
+        answer: Callable[[str], bytes],
+        closed: Callable[[_Client], None],
+    ) -> None:
+        connection.setblocking(False)
+        self._connection = connection
+        self._selector = selector
+        self._answer = answer
+        self._closed = closed
+        self._received = b""
+        self._unsent = memoryview(b"")
+        selector.register(connection, selectors.EVENT_READ, self._read)
+
+    def close(self) -> None:
+        self._selector.unregister(self._connection)
+        self._connection.close()
+        self._closed(self)
+
+    def _read(self) -> None:
+        try:
+            data = self._connection.recv(_MAX_COMMAND_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        self._received += data
+        if b"\n" in self._received:
+            command = self._received.split(b"\n", 1)[0].decode(errors="replace").strip()
+            self._unsent = memoryview(self._answer(command))
+            self._selector.modify(self._connection, selectors.EVENT_WRITE, self._write)
+            self._write()
+        elif not data or len(self._received) > _MAX_COMMAND_BYTES:
+            self.close()
+
+    def _write(self) -> None:
+        try:
+            sent = self._connection.send(self._unsent)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
+            return
+        self._unsent = self._unsent[sent:]
+        if not self._unsent:
+            self.close()

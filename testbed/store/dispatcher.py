@@ -1,0 +1,212 @@
+"""Requests in, responses out: what one domain asks of the table.
+
+Works on private copies only. Everything that the frontend wrote is bounded
+here before use. A request that is malformed is answered with EINVAL.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from testbed.store.domain import Domain, pack_key
+from testbed.store.protocol import (
+    COUNTERS,
+    KEY,
+    MARK_HEADER,
+    MAX_SWAP_TYPES,
+    MIN_PAYLOAD,
+    PAGE_SIZE,
+    REQUEST,
+    RESPONSE,
+    VERSION,
+    Encoding,
+    Op,
+    Status,
+)
+from testbed.store.table import DamagedPage
+from testbed.store.transport.interface import Batch
+
+__all__ = ["Dispatcher", "RequestCounters"]
+
+Mark = dict[str, int]
+Request = tuple[int, int, int, int, int, int, int, int, int]
+Answer = tuple[int, int, int, int]
+"""Status, encoding, length, page id."""
+
+_STORE, _LOAD = int(Op.STORE), int(Op.LOAD)
+_RAW = int(Encoding.RAW)
+_MAX_ENCODING = max(Encoding)
+_OKAY: Answer = (Status.OKAY, 0, 0, 0)
+_EINVAL: Answer = (Status.EINVAL, 0, 0, 0)
+_ENOENT: Answer = (Status.ENOENT, 0, 0, 0)
+_ENOSPC: Answer = (Status.ENOSPC, 0, 0, 0)
+_EIO: Answer = (Status.EIO, 0, 0, 0)
+_COUNTERS = struct.Struct(f"<{len(COUNTERS)}Q")
+_MARK_BYTES = MARK_HEADER.size + _COUNTERS.size
+_ENTRY_BYTES = REQUEST.size
+
+
+@dataclass(slots=True)
+class RequestCounters:
+    """What was asked, and one counter for each reason of a refusal."""
+
+    requests: int = 0
+    stores: int = 0
+    loads: int = 0
+    invalidates: int = 0
+    """Keys dropped by INVALIDATE."""
+    area_invalidates: int = 0
+    """Keys dropped by INVALIDATE_AREA."""
+    marks: int = 0
+    invalidates_stale: int = 0
+    """Keys whose generation was not the last, or that were not there."""
+    refused_store_limit: int = 0
+    refused_malformed: int = 0
+    """Unknown operation, or a field that is out of bounds."""
+    refused_not_held: int = 0
+    """LOAD of a key, page id or generation that this domain does not hold."""
+    refused_damaged: int = 0
+    """LOAD of a page whose bytes changed in the arena."""
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Serves one connection's requests on behalf of ``domain``."""
+
+    domain: Domain
+    max_data_pages: int
+    """Data pages of this connection; larger indices are malformed."""
+    on_mark: Callable[[Mark], None]
+    """Called with the frontend's counters at the MARK's place in the order."""
+    counters: RequestCounters = field(default_factory=RequestCounters)
+    _handlers: dict[int, Callable[[Batch, int, Request], Answer]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._handlers = {
+            Op.STORE: self._store,
+            Op.LOAD: self._load,
+            Op.INVALIDATE: self._invalidate,
+            Op.INVALIDATE_AREA: self._invalidate_area,
+            Op.MARK: self._mark,
+        }
+
+    def handle(self, batch: Batch, count: int) -> None:
+        """Answers the first ``count`` requests of ``batch``, in order."""
+        domain = self.domain
+        handlers = self._handlers
+        responses = batch.responses
+        pack = RESPONSE.pack_into
+        requests = REQUEST.iter_unpack(batch.requests[: count * _ENTRY_BYTES])
+        for at, request in enumerate(requests):
+            handler = handlers.get(request[1])
+            if handler is None:
+                self.counters.refused_malformed += 1
+                status, encoding, length, page = _EINVAL
+            else:
+                status, encoding, length, page = handler(batch, at, request)
+            pack(
+                responses,
+                at * _ENTRY_BYTES,
+                request[0],
+                request[1],
+                encoding,
+                status,
+                length,
+                page,
+                domain.store_limit,
+                0,
+            )
+        self.counters.requests += count
+
+    def _store(self, batch: Batch, at: int, request: Request) -> Answer:
+        _, _, encoding, data_page, length, swap_type, offset, generation, _ = request
+        domain = self.domain
+        within_limit = domain.store_limit > domain.stores_processed
+        domain.stores_processed += 1
+        self.counters.stores += 1
+        try:
+            key = pack_key(swap_type, offset)
+        except ValueError:
+            return self._malformed()
+        if (
+            not MIN_PAYLOAD <= length <= PAGE_SIZE
+            or data_page >= self.max_data_pages
+            or encoding > _MAX_ENCODING
+            or (encoding == _RAW and length != PAGE_SIZE)
+        ):
+            domain.discard(key)  # whatever was there is out of date now
+            return self._malformed()
+        if not within_limit:
+            domain.discard(key)
+            self.counters.refused_store_limit += 1
+            return _ENOSPC
+        start = at * PAGE_SIZE
+        payload = batch.payloads[start : start + length]
+        return 0, 0, 0, domain.store(key, generation, encoding, payload)
+
+    def _load(self, batch: Batch, at: int, request: Request) -> Answer:
+        _, _, _, data_page, _, swap_type, offset, generation, row = request
+        self.counters.loads += 1
+        try:
+            key = pack_key(swap_type, offset)
+        except ValueError:
+            return self._malformed()
+        if data_page >= self.max_data_pages:
+            return self._malformed()
+        page = self.domain.find(key, generation, row)
+        if not page:
+            self.counters.refused_not_held += 1
+            return _ENOENT
+        try:
+            encoding, payload = self.domain.table.read(page)
+        except DamagedPage:
+            self.counters.refused_damaged += 1
+            return _EIO
+        length = len(payload)
+        start = at * PAGE_SIZE
+        batch.loads[start : start + length] = payload
+        return 0, encoding, length, 0
+
+    def _invalidate(self, batch: Batch, at: int, request: Request) -> Answer:
+        data_page, length = request[3], request[4]
+        if data_page >= self.max_data_pages or length > PAGE_SIZE or length % KEY.size:
+            return self._malformed()
+        start = at * PAGE_SIZE
+        dropped = 0
+        listed = KEY.iter_unpack(batch.payloads[start : start + length])
+        for swap_type, generation, offset in listed:
+            try:
+                key = pack_key(swap_type, offset)
+            except ValueError:
+                self.counters.refused_malformed += 1
+                continue
+            dropped += self.domain.invalidate(key, generation)
+        self.counters.invalidates += dropped
+        self.counters.invalidates_stale += length // KEY.size - dropped
+        return _OKAY
+
+    def _invalidate_area(self, _batch: Batch, _at: int, request: Request) -> Answer:
+        if request[5] >= MAX_SWAP_TYPES:
+            return self._malformed()
+        self.counters.area_invalidates += self.domain.invalidate_area(request[5])
+        return _OKAY
+
+    def _mark(self, batch: Batch, at: int, request: Request) -> Answer:
+        data_page, length = request[3], request[4]
+        if data_page >= self.max_data_pages or not _MARK_BYTES <= length <= PAGE_SIZE:
+            return self._malformed()
+        start = at * PAGE_SIZE
+        payload = batch.payloads[start : start + _MARK_BYTES]
+        version, number = MARK_HEADER.unpack_from(payload)
+        if version != VERSION or number < len(COUNTERS):
+            return self._malformed()
+        self.counters.marks += 1
+        values = _COUNTERS.unpack_from(payload, MARK_HEADER.size)
+        self.on_mark(dict(zip(COUNTERS, values, strict=True)))
+        return _OKAY
+
+    def _malformed(self) -> Answer:
+        self.counters.refused_malformed += 1
+        return _EINVAL

@@ -1,0 +1,129 @@
+"""The MARK record, and the copy of the table at the peak.
+
+A MARK is handled in order with all earlier requests of its domain, so the
+frontend's counters in it and the table's tallies speak of the same moment.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from testbed.store.connection import Connection
+from testbed.store.records import Record
+from testbed.store.table import SharingTable
+
+__all__ = ["Peak", "mark_fields", "table_figures"]
+
+_PAGE_SIZE_OF_KERNEL = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass
+class Peak:
+    """The MARK at which the sum of logical pages was largest, and its table."""
+
+    logical_pages: int = -1
+    mark: Record | None = None
+    sharers: array[int] | None = None
+    lengths: array[int] | None = None
+
+    def offer(self, mark: Record, table: SharingTable) -> None:
+        """Keeps ``mark`` and a copy of the table if it is a new maximum."""
+        logical = sum(domain["logical_pages"] for domain in mark["domains"].values())
+        if logical > self.logical_pages:
+            self.logical_pages = logical
+            self.mark = mark
+            self.sharers, self.lengths = table.columns()
+
+    def report(self) -> dict[str, Any]:
+        """MARK, entries ``[page id, sharing domains, length]`` and their histogram."""
+        rows = zip(self.sharers or (), self.lengths or (), strict=True)
+        entries = [[page, n, length] for page, (n, length) in enumerate(rows) if n]
+        histogram = Counter(sharers for _, sharers, _ in entries)
+        return {
+            "mark": self.mark,
+            "entries": entries,
+            "sharing_histogram": {str(n): count for n, count in sorted(histogram.items())},
+        }
+
+
+def mark_fields(
+    marking: Connection,
+    connections: Mapping[str, Connection],
+    table: SharingTable,
+    service: Record,
+    other_metadata_bytes: int,
+) -> Record:
+    """A MARK record of ``marking`` (which has a mark), all but its sequence and time."""
+    assert marking.mark is not None
+    held, references = marking.mark["held_pages"], marking.domain.member.references
+    table_bytes, arena_bytes = table.payload_bytes, table.arena.payload_bytes
+    return {
+        "domain": marking.domain.name,
+        "counters": marking.mark,
+        "books": {
+            "held_pages": held,
+            "references": references,
+            "table_bytes": table_bytes,
+            "arena_bytes": arena_bytes,
+            "closed": held == references and table_bytes == arena_bytes,
+        },
+        "domains": {
+            name: _domain_figures(connection)
+            for name, connection in connections.items()
+            if connection.mark is not None or len(connection.domain)
+        },
+        "table": table_figures(connections, table, other_metadata_bytes),
+        "service": service,
+    }
+
+
+def _domain_figures(connection: Connection) -> Record:
+    """One domain's holdings now; figures of its last MARK are null before the first."""
+    domain, mark = connection.domain, connection.mark
+    held = domain.member.references
+    return {
+        "logical_pages": held + (mark["same_filled_pages"] if mark else 0),
+        "same_filled_pages": mark["same_filled_pages"] if mark else None,
+        "held_pages": held,
+        "charged_bytes": domain.charged_bytes,
+        "distinct_bytes": domain.member.distinct_bytes,
+        "frontend_bytes": mark["frontend_bytes"] if mark else None,
+        "swap_slots_used": mark["swap_slots_used"] if mark else None,
+    }
+
+
+def table_figures(
+    connections: Mapping[str, Connection], table: SharingTable, other_metadata_bytes: int
+) -> Record:
+    """What the table holds and what that takes; ``footprint`` counts all of it."""
+    arena = table.arena
+    maps = sum(connection.domain.metadata_bytes for connection in connections.values())
+    metadata = table.metadata_bytes + arena.metadata_bytes + maps + other_metadata_bytes
+    return {
+        "entries": len(table),
+        "payload_bytes": table.payload_bytes,
+        "footprint_bytes": arena.reserved_bytes + metadata,
+        "arena_reserved_bytes": arena.reserved_bytes,
+        "arena_rounded_bytes": arena.rounded_bytes,
+        "metadata_bytes": metadata,
+    }
+
+
+class ResidentSetSize:
+    """This process's resident memory, from one file that stays open."""
+
+    def __init__(self) -> None:
+        self._fd = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+
+    def read(self) -> int:
+        """Bytes."""
+        return int(os.pread(self._fd, 128, 0).split()[1]) * _PAGE_SIZE_OF_KERNEL
+
+    def close(self) -> None:
+        """Closes the file."""
+        os.close(self._fd)

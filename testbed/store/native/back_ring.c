@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The store's end of a pageshare ring.
+ *
+ * Python makes one call for each batch: answer the last one, take the next.
+ * Everything that has to touch memory shared with a domU, or needs a barrier,
+ * happens here; what the bytes mean is decided in Python, on private copies.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared.h"
+
+#define IMPOSSIBLE_INDEX	(-1)
+#define WRONG_USE		(-2)
+#define NOTIFY			(1 << 16)
+
+/* Private memory for one batch; payload i lies at i * 4096. */
+struct pageshare_batch {
+	struct xen_pageshare_request *requests;
+	uint8_t *payloads;
+	struct xen_pageshare_response *responses;
+	uint8_t *loads;
+};
+
+struct pageshare_back {
+	struct xen_pageshare_sring *ring;	/* shared */
+	uint8_t *data;				/* shared: the data pages */
+	uint32_t nr_data_pages;
+	uint32_t req_cons;			/* requests taken so far */
+	uint32_t rsp_prod;			/* responses published so far */
+	struct pageshare_batch batch;
+};
+
+struct pageshare_back *pageshare_back_open(void *ring, void *data,
+					   uint32_t nr_data_pages,
+					   const struct pageshare_batch *batch);
+void pageshare_back_close(struct pageshare_back *back);
+int pageshare_back_exchange(struct pageshare_back *back, uint32_t count,
+			    uint32_t max);
+void pageshare_copy_words(uint32_t *to, const uint32_t *shared, uint32_t count);
+
+/* Attaches to a ring page that the frontend has just initialised. */
+struct pageshare_back *pageshare_back_open(void *ring, void *data,
+					   uint32_t nr_data_pages,
+					   const struct pageshare_batch *batch)
+{
+	struct pageshare_back *back = calloc(1, sizeof(*back));
+
+	if (!back)
+		return NULL;
+	back->ring = ring;
+	back->data = data;
+	back->nr_data_pages = nr_data_pages;
+	back->batch = *batch;
+	return back;
+}
+
+void pageshare_back_close(struct pageshare_back *back)
+{
+	free(back);
+}
+
+static int carries_payload(const struct xen_pageshare_request *request,
+			   uint32_t nr_data_pages)
+{
+	switch (request->op) {
+	case XEN_PAGESHARE_OP_STORE:
+	case XEN_PAGESHARE_OP_INVALIDATE:
+	case XEN_PAGESHARE_OP_MARK:
+		return request->data_page < nr_data_pages &&
+		       request->length <= PAGE_BYTES;
+	default:
+		return 0;
+	}
+}
+
+/* Fills the page that a LOAD named, while it still belongs to the store. */
+static void copy_load(struct pageshare_back *back, uint32_t i)
+{
+	const struct xen_pageshare_request *request = &back->batch.requests[i];
+	const struct xen_pageshare_response *response = &back->batch.responses[i];
+
+	if (response->op != XEN_PAGESHARE_OP_LOAD ||
+	    response->status != XEN_PAGESHARE_OKAY ||
+	    response->length > PAGE_BYTES ||
+	    request->data_page >= back->nr_data_pages)
+		return;
+	memcpy(back->data + (size_t)request->data_page * PAGE_BYTES,
+	       back->batch.loads + (size_t)i * PAGE_BYTES, response->length);
+}
+
+/*
+ * LOAD payloads first, then the responses, then the producer index.
+ * Returns whether the frontend asked to be notified.
+ */
+static int publish(struct pageshare_back *back, uint32_t count)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		copy_load(back, i);
+		copy_entry(&back->ring->ring[(back->rsp_prod + i) % RING_SIZE],
+			   &back->batch.responses[i]);
+	}
+	barrier_write();
+	back->rsp_prod += count;
+	write_word(&back->ring->rsp_prod, back->rsp_prod);
+	barrier_full();
+	return back->rsp_prod - read_word(&back->ring->rsp_event) < count;
+}
+
+/*
+ * Takes up to max requests and their payloads into private memory.  A payload
+ * whose bounds are wrong is not copied; Python finds the same fault in its
+ * copy of the request.
+ */
+static int drain(struct pageshare_back *back, uint32_t max)
+{
+	uint32_t waiting = read_word(&back->ring->req_prod) - back->req_cons;
+	uint32_t i;
+
+	if (waiting > RING_SIZE)
+		return IMPOSSIBLE_INDEX;
+	if (waiting > max)
+		waiting = max;
+	barrier_read();
+	for (i = 0; i < waiting; i++) {
+		struct xen_pageshare_request *request = &back->batch.requests[i];
+
+		copy_entry(request,
+			   &back->ring->ring[(back->req_cons + i) % RING_SIZE]);
+		if (carries_payload(request, back->nr_data_pages))
+			memcpy(back->batch.payloads + (size_t)i * PAGE_BYTES,
+			       back->data +
+			       (size_t)request->data_page * PAGE_BYTES,
+			       request->length);
+	}
+	back->req_cons += waiting;
+	return (int)waiting;
+}
+
+/*
+ * Publishes the responses to the batch of count requests that the last call
+ * took, and takes up to max new ones.  When there are none, it asks for a
+ * notification at the next and looks once more, so that 0 means: wait.  With
+ * max 0 it only publishes.
+ *
+ * Returns the number taken, plus NOTIFY when the frontend wants an event for
+ * the responses; IMPOSSIBLE_INDEX when the frontend's index cannot be;
+ * WRONG_USE when count is not the size of the last batch.
+ */
+int pageshare_back_exchange(struct pageshare_back *back, uint32_t count,
+			    uint32_t max)
+{
+	int notify = 0;
+	int taken;
+
+	if (back->rsp_prod + count != back->req_cons)
+		return WRONG_USE;
+	if (count && publish(back, count))
+		notify = NOTIFY;
+	if (!max)
+		return notify;
+	taken = drain(back, max);
+	if (!taken) {
+		write_word(&back->ring->req_event, back->req_cons + 1);
+		barrier_full();
+		taken = drain(back, max);
+	}
+	return taken < 0 ? taken : taken | notify;
+}
+
+/* Copies count words (the directory of grants) out of a shared page. */
+void pageshare_copy_words(uint32_t *to, const uint32_t *shared, uint32_t count)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++)
+		to[i] = read_word(&shared[i]);
+}

@@ -1,0 +1,1 @@
+"""How requests reach the store: one interface, the native ring, two edges."""

@@ -1,0 +1,131 @@
+"""The edge for tests: the same bytes, in memory of this process.
+
+The frontend (a test's, or a benchmark's) works on the same mapping through
+``native/front_ring.c``. Events are ``eventfd`` counters, one each way.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import select
+from collections.abc import Iterable
+
+from testbed.store.errors import ProtocolViolation
+from testbed.store.protocol import MAX_DATA_PAGES, PAGE_SIZE
+from testbed.store.transport.interface import Batch, Listener, Source
+from testbed.store.transport.native import BackRing, RingLibrary, address_of
+
+__all__ = ["InProcessChannel", "InProcessEdge", "SharedMemory"]
+
+
+class SharedMemory:
+    """What a domU would grant: a ring page, data pages, and two event channels."""
+
+    def __init__(self, nr_data_pages: int) -> None:
+        if not 0 < nr_data_pages <= MAX_DATA_PAGES:
+            raise ProtocolViolation(f"{nr_data_pages} data pages, not 1 to {MAX_DATA_PAGES}")
+        self.nr_data_pages = nr_data_pages
+        self.memory = mmap.mmap(-1, (1 + nr_data_pages) * PAGE_SIZE)
+        flags = os.EFD_NONBLOCK | os.EFD_CLOEXEC
+        self.to_store = os.eventfd(0, flags)
+        self.to_frontend = os.eventfd(0, flags)
+
+    @property
+    def ring_address(self) -> int:
+        """Address of the ring page."""
+        return address_of(self.memory)
+
+    @property
+    def data_address(self) -> int:
+        """Address of the first data page; the others follow."""
+        return address_of(self.memory) + PAGE_SIZE
+
+    def close(self) -> None:
+        """Closes the events. The mapping goes with its last user."""
+        os.close(self.to_store)
+        os.close(self.to_frontend)
+
+
+class InProcessChannel:
+    """The store's end of a ``SharedMemory``."""
+
+    def __init__(self, library: RingLibrary, batch: Batch, shared: SharedMemory) -> None:
+        self._shared = shared
+        self._ring = BackRing(
+            library, batch, shared.ring_address, shared.data_address, shared.nr_data_pages
+        )
+        self.closed = False
+
+    @property
+    def nr_data_pages(self) -> int:
+        """See ``Channel.nr_data_pages``."""
+        return self._shared.nr_data_pages
+
+    def exchange(self, count: int, most: int) -> int:
+        """See ``Channel.exchange``."""
+        taken, notify = self._ring.exchange(count, most)
+        if notify:
+            os.eventfd_write(self._shared.to_frontend, 1)
+        return taken
+
+    def close(self) -> None:
+        """See ``Channel.close``."""
+        self._ring.close()
+        self.closed = True
+
+
+class InProcessEdge:
+    """Connects a ``SharedMemory`` under a configured domain's name."""
+
+    def __init__(self, library: RingLibrary, batch: Batch) -> None:
+        self._library = library
+        self._batch = batch
+        self._listener: Listener | None = None
+        self._channels: dict[str, tuple[InProcessChannel, SharedMemory]] = {}
+        self._events = select.epoll()
+        self._names: dict[int, str] = {}
+        self.disconnections: list[tuple[str, str]] = []
+        """Name and reason of every connection that ended."""
+
+    def start(self, listener: Listener) -> None:
+        """See ``Edge.start``."""
+        self._listener = listener
+
+    def sources(self) -> Iterable[Source]:
+        """See ``Edge.sources``."""
+        return ((self._events.fileno(), self._wake),)
+
+    def attach(self, name: str, shared: SharedMemory) -> int:
+        """Connects a frontend, which has initialised its ring; its store limit."""
+        assert self._listener is not None
+        channel = InProcessChannel(self._library, self._batch, shared)
+        self._channels[name] = channel, shared
+        self._names[shared.to_store] = name
+        self._events.register(shared.to_store, select.EPOLLIN)
+        return self._listener.connected(name, channel)
+
+    def destroy(self, name: str, reason: str = "the domain is gone") -> None:
+        """What ``xl destroy`` does to a frontend."""
+        self.disconnect(name, reason)
+
+    def disconnect(self, name: str, reason: str) -> None:
+        """See ``Edge.disconnect``."""
+        assert self._listener is not None
+        channel, shared = self._channels.pop(name)
+        self._events.unregister(shared.to_store)
+        self._listener.disconnected(name, reason)
+        channel.close()
+        self.disconnections.append((name, reason))
+
+    def close(self) -> None:
+        """See ``Edge.close``."""
+        for name in list(self._channels):
+            self.disconnect(name, "the store stops")
+        self._events.close()
+
+    def _wake(self) -> None:
+        assert self._listener is not None
+        for fd, _ in self._events.poll(0):
+            os.eventfd_read(fd)
+            self._listener.ready(self._names[fd])

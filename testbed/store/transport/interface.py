@@ -1,0 +1,92 @@
+"""What the service needs of a transport, whichever it is."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from testbed.store.protocol import PAGE_SIZE, REQUEST, RESPONSE
+
+__all__ = ["BATCH", "Batch", "Channel", "Edge", "Listener", "Source"]
+
+BATCH = 8
+"""Requests taken at once: answers go out after as many at the latest."""
+
+Source = tuple[int, Callable[[], None]]
+"""A file descriptor, and what to call when it is readable."""
+
+
+def _buffer(size: int) -> mmap.mmap:
+    return mmap.mmap(-1, max(size, PAGE_SIZE), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Private copies of one batch; one of these serves every channel in turn.
+
+    Request i, response i, and their payloads at ``i * 4096``.
+    """
+
+    requests: mmap.mmap = field(default_factory=lambda: _buffer(BATCH * REQUEST.size))
+    payloads: mmap.mmap = field(default_factory=lambda: _buffer(BATCH * PAGE_SIZE))
+    responses: mmap.mmap = field(default_factory=lambda: _buffer(BATCH * RESPONSE.size))
+    loads: mmap.mmap = field(default_factory=lambda: _buffer(BATCH * PAGE_SIZE))
+
+    @property
+    def footprint_bytes(self) -> int:
+        """Memory of the four buffers when every page of them was used."""
+        return sum(map(len, (self.requests, self.payloads, self.responses, self.loads)))
+
+
+class Channel(Protocol):
+    """A ring and data pages shared with one connected frontend."""
+
+    @property
+    def nr_data_pages(self) -> int:
+        """Data pages that requests may name."""
+
+    def exchange(self, count: int, most: int) -> int:
+        """Answers the last batch, of ``count`` requests, and takes up to ``most`` new ones.
+
+        Returns how many lie in the batch now, payloads included. 0 means that
+        there are none and an event will come with the next; but ``most`` 0
+        only answers. Raises ``ProtocolViolation`` when the frontend's index is
+        impossible.
+        """
+
+    def close(self) -> None:
+        """Unmaps everything and lets go of the event channel. Never raises."""
+
+
+class Listener(Protocol):
+    """What an edge tells the service; ``name`` is a configured domain's."""
+
+    def connected(self, name: str, channel: Channel) -> int:
+        """A channel is ready; returns the domain's first store limit."""
+
+    def ready(self, name: str) -> None:
+        """The frontend may have sent something."""
+
+    def disconnected(self, name: str, reason: str) -> None:
+        """The channel is about to be closed: drop what the domain holds."""
+
+    def event(self, name: str | None, event: str, detail: str) -> None:
+        """Something worth a record happened."""
+
+
+class Edge(Protocol):
+    """Finds frontends, shakes hands with them, and tells a ``Listener``."""
+
+    def start(self, listener: Listener) -> None:
+        """Begins to look for the configured domains."""
+
+    def sources(self) -> Iterable[Source]:
+        """The file descriptors to wait for."""
+
+    def disconnect(self, name: str, reason: str) -> None:
+        """Ends ``name``'s connection (after a violation) and refuses a new one."""
+
+    def close(self) -> None:
+        """Leaves every frontend in an orderly way."""

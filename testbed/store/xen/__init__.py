@@ -1,0 +1,1 @@
+"""The real edge: grants, event channels and xenstore in dom0."""
