@@ -1,0 +1,28 @@
+"""Build everything, after a look at whether this machine can."""
+
+from __future__ import annotations
+
+from orchestrator import preflight
+from orchestrator.artifacts import BuildContext, Cache, build_all
+from orchestrator.machine import MachineDescription
+from orchestrator.parts import Parts
+from orchestrator.progress import Progress
+
+__all__ = ["build_parts"]
+
+
+def build_parts(progress: Progress) -> Parts:
+    """Build what is not in the cache; the kernel beside the images.
+
+    Raises:
+        UserError: a program, memory or disk is missing, or the series is wrong.
+        InfrastructureError: a build failed.
+    """
+    cache = Cache.of_user(log=progress.log)
+    memory = MachineDescription.load().qemu.memory_mib << 20
+    with progress.phase("check this machine"):
+        preflight.check(machine_memory=memory, folders=[(cache.root, preflight.BUILD_DISK_BYTES)])
+    context = BuildContext(cache, log=progress.log)
+    with progress.phase("kernel, Xen, images, toolchain, workload"):
+        artifacts = build_all(context, on_line=progress.log)
+    return Parts(context, artifacts)

@@ -1,0 +1,43 @@
+"""The emulated machine: Xen on QEMU's Arm virt board, dom0, the store and domUs.
+
+``Machine.boot`` is the way in; everything it starts ends with its context.
+"""
+
+from orchestrator.machine.description import (
+    DEFAULT_MACHINE,
+    Dom0Description,
+    DomainDescription,
+    MachineDescription,
+    QemuDescription,
+    StoreDescription,
+    address_of,
+)
+from orchestrator.machine.disks import MachineFiles
+from orchestrator.machine.domains import DomainHandle
+from orchestrator.machine.jobs import DetachedJob
+from orchestrator.machine.payload import payload_files
+from orchestrator.machine.qmp import QmpClient
+from orchestrator.machine.session import Dom0, Machine
+from orchestrator.machine.ssh import CommandResult, Ssh, SshEndpoint
+from orchestrator.machine.store import Store
+
+__all__ = [
+    "DEFAULT_MACHINE",
+    "CommandResult",
+    "DetachedJob",
+    "Dom0",
+    "Dom0Description",
+    "DomainDescription",
+    "DomainHandle",
+    "Machine",
+    "MachineDescription",
+    "MachineFiles",
+    "QemuDescription",
+    "QmpClient",
+    "Ssh",
+    "SshEndpoint",
+    "Store",
+    "StoreDescription",
+    "address_of",
+    "payload_files",
+]

@@ -1,0 +1,115 @@
+"""Long jobs in a guest, detached from SSH, with their status in a file.
+
+A job's folder in the guest::
+
+    script   what runs (sh)
+    gate     FIFO: the job starts when it is opened for writing
+    log      both outputs
+    pid      leader of the job's session
+    status   exit status; there only when the job has ended (renamed into place)
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from orchestrator.deadline import Deadline
+from orchestrator.machine.ssh import Ssh
+
+__all__ = ["DetachedJob"]
+
+_CALL_SECONDS = 60.0
+# the trap lets the outer shell live through a signal to the whole session and
+# write the status; a trap, unlike an ignored signal, is not inherited by the job
+_LAUNCH = """\
+set -e; mkdir -p {folder}; cd {folder}; rm -f status gate; mkfifo gate; cat >script
+setsid sh -c 'trap : TERM INT HUP; read x <gate && sh ./script >log 2>&1; echo $? >status.new
+mv status.new status' </dev/null >/dev/null 2>&1 &
+echo $! >pid
+"""
+
+
+@dataclass(frozen=True)
+class DetachedJob:
+    """A job in a guest that goes on whatever becomes of the connection."""
+
+    ssh: Ssh
+    folder: str
+    """In the guest; one job a folder."""
+
+    @classmethod
+    def prepare(cls, ssh: Ssh, folder: str, script: str, *, deadline: Deadline) -> Self:
+        """Put the job in place, ready to start at :meth:`go` without any more work."""
+        launch = _LAUNCH.format(folder=shlex.quote(folder))
+        ssh.run(launch, data=script.encode(), deadline=deadline)
+        return cls(ssh, folder)
+
+    @classmethod
+    def start(cls, ssh: Ssh, folder: str, script: str, *, deadline: Deadline) -> Self:
+        """Put the job in place and start it."""
+        job = cls.prepare(ssh, folder, script, deadline=deadline)
+        job.go(deadline=deadline)
+        return job
+
+    def go(self, *, deadline: Deadline) -> None:
+        """Start a prepared job."""
+        self.ssh.run(f"echo >{shlex.quote(self.folder)}/gate", deadline=deadline)
+
+    def poll(self, *, deadline: Deadline | None = None) -> int | None:
+        """Its exit status, or None while it runs.
+
+        Costs the guest one shell and no more: it may be short of memory.
+        """
+        line = f"read s <{shlex.quote(self.folder)}/status && echo $s"
+        said = self.ssh.run(line, deadline=deadline or Deadline.after(_CALL_SECONDS), check=False)
+        return int(said.stdout) if said.stdout.strip() else None
+
+    def wait(
+        self,
+        *,
+        deadline: Deadline,
+        interval: float = 2.0,
+        check: Callable[[], None] = lambda: None,
+    ) -> int:
+        """Wait for its end and return the exit status.
+
+        Args:
+            interval: seconds between looks; each disturbs the guest a little.
+            check: raises when waiting has become pointless (panic, QEMU gone).
+
+        Raises:
+            TestbedError: the endpoint's ``hung``, with the job's last lines.
+        """
+        while True:
+            check()
+            status = self.poll(deadline=deadline)
+            if status is not None:
+                return status
+            if deadline.within(interval).remaining < interval / 2:
+                raise self.ssh.endpoint.hung(
+                    f"{self.ssh.name}: {self.folder} did not end before its deadline; "
+                    f"its log ends:\n{self._last_words()}"
+                )
+            time.sleep(interval)
+
+    def log(self, *, lines: int | None = None, deadline: Deadline | None = None) -> str:
+        """What it printed, or the last ``lines`` of it."""
+        log = f"{self.folder}/log"
+        command = ["cat", log] if lines is None else ["tail", "-n", str(lines), log]
+        limit = deadline or Deadline.after(_CALL_SECONDS)
+        return self.ssh.run(command, deadline=limit, check=False).stdout
+
+    def stop(self, signal: str = "TERM", *, deadline: Deadline | None = None) -> None:
+        """Send a signal to all of its processes; nothing if there are none."""
+        line = f"read p <{shlex.quote(self.folder)}/pid && kill -{signal} -$p"
+        self.ssh.run(line, deadline=deadline or Deadline.after(_CALL_SECONDS), check=False)
+
+    def _last_words(self) -> str:
+        try:
+            return self.log(lines=5, deadline=Deadline.after(10))
+        except self.ssh.endpoint.hung:
+            return "(not to be had: SSH does not answer either)"

@@ -1,0 +1,303 @@
+"""One run of the emulated machine: booted, in use, torn down.
+
+::
+
+    host                                QEMU (virt, TCG)
+    ----                                ----------------------------------------------
+    Machine ---- QMP socket ----------- monitor: balloon, ring buffer, memory size
+            ---- 127.0.0.1:a -- slirp - 10.0.2.15   dom0   eth0 --+-- xenbr0
+            ---- 127.0.0.1:b -- slirp - 10.0.2.101  domU1  vif ---+
+            ---- 127.0.0.1:c -- slirp - 10.0.2.102  domU2  vif ---+
+    console/xen-dom0.log -------------- pl011: Xen, dom0 (hvc0)
+    console/store.log ----------------- virtio-serial store.log
+    console/domU1.log, … -------------- virtio-serial console.domU1, … <- xenconsoled
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self, TypeVar
+
+from orchestrator.commands import Log, silent
+from orchestrator.deadline import Deadline
+from orchestrator.errors import GuestError, GuestHung, InfrastructureError, WorkloadFailed
+from orchestrator.machine.console import ConsoleLog
+from orchestrator.machine.description import MachineDescription
+from orchestrator.machine.disks import MachineFiles, make_disks
+from orchestrator.machine.domains import DomainHandle
+from orchestrator.machine.process import QemuProcess
+from orchestrator.machine.qemu import QemuPaths, console_file, qemu_argv
+from orchestrator.machine.qmp import QmpClient
+from orchestrator.machine.ssh import Ssh, SshEndpoint
+from orchestrator.machine.store import Store
+
+__all__ = ["Dom0", "Machine"]
+
+ENDPOINTS_FILE = "machine.json"
+"""In the run's folder while the machine is up: how to reach it by hand."""
+
+T = TypeVar("T")
+
+
+class Dom0:
+    """The first domain: its console (Xen's too) and its SSH connection."""
+
+    def __init__(self, console: ConsoleLog, endpoint: SshEndpoint, ssh: Ssh) -> None:
+        self.console = console
+        self.endpoint = endpoint
+        self.ssh = ssh
+
+
+class Machine:
+    """A machine that is up. Made by :meth:`boot` only."""
+
+    description: MachineDescription
+    qmp: QmpClient
+    dom0: Dom0
+    store: Store
+    domains: dict[str, DomainHandle]
+    """The domUs created so far, by name."""
+    timings: dict[str, float]
+    """Wall seconds from the start of :meth:`boot` until each step was done."""
+
+    def __init__(
+        self,
+        description: MachineDescription,
+        files: MachineFiles,
+        run_dir: Path,
+        consoles: Path | None = None,
+    ) -> None:
+        self.description = description
+        self.domains = {}
+        self.timings = {}
+        self._files = files
+        self._run_dir = run_dir
+        self._consoles = consoles or run_dir / "console"
+        self._started = time.monotonic()
+        self._abandoned = threading.Event()
+        self._console_logs: dict[str, ConsoleLog] = {}
+        self._log: Log = silent
+
+    @classmethod
+    @contextlib.contextmanager
+    def boot(
+        cls,
+        description: MachineDescription,
+        files: MachineFiles,
+        run_dir: Path,
+        deadline: Deadline,
+        *,
+        consoles: Path | None = None,
+        state: Path | None = None,
+        start_store: bool = True,
+        start_domains: bool = True,
+        log: Log = silent,
+    ) -> Iterator[Self]:
+        """Boot, hand over the machine, and tear it down whatever happens.
+
+        Call it in a thread that lives as long as the machine (see
+        :class:`QemuProcess`).
+
+        Args:
+            run_dir: gets ``console/*.log`` and, while the machine is up,
+                ``machine.json``.
+            consoles: another folder for the console files and ``qemu.log``,
+                where a run has several machines.
+            deadline: by which dom0, the store and every domU answer.
+            state: folder in which the domUs' scratch disks live on, for a
+                workload that resumes; by default they are new.
+            start_store: start the sharing store and wait until it is ready.
+            start_domains: create all described domUs and connect to them.
+            log: gets one line a step, and each command as it can be pasted.
+
+        Raises:
+            InfrastructureError, GuestPanic, GuestHung: here or from the body;
+                the last lines of every console are added to the message.
+        """
+        machine = cls(description, files, run_dir, consoles)
+        machine._log = log
+        with ExitStack() as stack:
+            try:
+                machine._start_qemu(stack, deadline, state)
+                machine._start_guests(stack, deadline, start_store, start_domains)
+                yield machine
+            except (InfrastructureError, GuestError) as error:
+                error.args = (f"{error}\n{machine.last_words()}".rstrip(),)
+                raise
+
+    @property
+    def qemu_argv(self) -> list[str]:
+        """The QEMU command that runs."""
+        return list(self._process.argv)
+
+    @property
+    def qemu_pid(self) -> int:
+        """QEMU's process id."""
+        return self._process.pid
+
+    def check(self) -> None:
+        """Raise InfrastructureError if QEMU ended, or if Xen or dom0 panicked."""
+        if self._abandoned.is_set():
+            raise InfrastructureError("the machine is being torn down")
+        self._process.check()
+        if line := self.console("xen-dom0").panic():
+            raise InfrastructureError(f"Xen or dom0 gave up: {line}")
+
+    def check_all(self) -> None:
+        """Like :meth:`check`, and GuestPanic if a domU panicked."""
+        self.check()
+        for domain in self.domains.values():
+            domain.check()
+
+    def console(self, name: str) -> ConsoleLog:
+        """The console of a domU, or ``xen-dom0``, or ``store`` (its log)."""
+        if name not in self._console_logs:
+            self._console_logs[name] = ConsoleLog(name, console_file(self._consoles, name))
+        return self._console_logs[name]
+
+    def last_words(self, lines: int = 12) -> str:
+        """The last lines of every console, for an error message."""
+        names = ["xen-dom0", "store", *(domain.name for domain in self.description.domains)]
+        tails = {name: self.console(name).tail(lines) for name in names}
+        return "\n".join(
+            f"--- {self.console(name).path}:\n{tail}" for name, tail in tails.items() if tail
+        )
+
+    def create_domain(self, name: str, deadline: Deadline) -> DomainHandle:
+        """Create a described domU and connect to it; anew if it was destroyed.
+
+        Raises:
+            KeyError: the machine's description has no such domU.
+            InfrastructureError, GuestPanic, GuestHung: it did not come up.
+        """
+        if name in self.domains:
+            self.domains.pop(name).close()
+        domain = DomainHandle.create(
+            self.description.domain(name),
+            console=self.console(name),
+            endpoint=self._endpoint(name, failed=WorkloadFailed, hung=GuestHung),
+            dom0=self.dom0.ssh,
+            check_machine=self.check,
+            deadline=deadline,
+        )
+        self.domains[name] = domain
+        self._step(f"{name} created")
+        domain.connect(deadline)
+        self._step(f"{name} answers SSH")
+        return domain
+
+    def destroy_domain(self, name: str, deadline: Deadline) -> None:
+        """``xl destroy`` a domU that was created (KeyError if it was not)."""
+        self.domains.pop(name).destroy(deadline)
+
+    def in_parallel(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """Run the calls in threads and return what they return, in order.
+
+        If one raises, or Ctrl-C comes, the connections are closed, so that
+        the others end too: the machine cannot be used after that.
+        """
+        with ThreadPoolExecutor(max(len(calls), 1)) as pool:
+            futures = [pool.submit(call) for call in calls]
+            try:
+                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+                return [future.result() for future in futures]
+            except BaseException:
+                self._abandon()
+                raise
+
+    def _start_qemu(self, stack: ExitStack, deadline: Deadline, state: Path | None) -> None:
+        self._consoles.mkdir(parents=True, exist_ok=True)
+        # mkdtemp: 0700, so nobody else reaches the QMP socket
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="testbed-")))
+        disks = make_disks(self.description, self._files, folder, state, self._log)
+        paths = QemuPaths(folder / "qmp", self._consoles)
+        argv = qemu_argv(self.description, self._files, disks, paths)
+        self._process = stack.enter_context(
+            QemuProcess(argv, self._consoles / "qemu.log", self._log)
+        )
+        self.qmp = stack.enter_context(
+            QmpClient(paths.qmp_socket, deadline.within(20), self._process.check)
+        )
+        stack.callback(self.qmp.quit)
+        stack.callback(self._abandon)
+        self._ports = self.qmp.forwarded_ports()
+        self._write_endpoints(stack)
+        self._step("QEMU runs")
+
+    def _start_guests(
+        self, stack: ExitStack, deadline: Deadline, start_store: bool, start_domains: bool
+    ) -> None:
+        console = self.console("xen-dom0")
+        endpoint = self._endpoint("dom0")
+        ssh = Ssh.connect(
+            endpoint,
+            deadline,
+            check=self.check,
+            ready=lambda: console.contains("testbed: dom0 ready"),
+        )
+        stack.callback(ssh.close)
+        self.dom0 = Dom0(console, endpoint, ssh)
+        self._step("dom0 answers SSH")
+        self.qmp.poll_balloon()
+        self.store = Store(ssh, self.description.store, self.console("store"), self.check)
+        calls: list[Callable[[], object]] = []
+        if start_store:
+            calls.append(lambda: self._start_store(deadline))
+        if start_domains:
+            for domain in self.description.domains:
+                calls.append(lambda name=domain.name: self.create_domain(name, deadline))  # type: ignore[misc]
+        self.in_parallel(calls)
+
+    def _start_store(self, deadline: Deadline) -> None:
+        self.store.start(deadline)
+        self.store.wait_ready(deadline)
+        self._step("the store is ready")
+
+    def _endpoint(
+        self,
+        name: str,
+        *,
+        failed: type[InfrastructureError | GuestError] = InfrastructureError,
+        hung: type[InfrastructureError | GuestError] = InfrastructureError,
+    ) -> SshEndpoint:
+        address = (
+            self.description.dom0.address
+            if name == "dom0"
+            else self.description.domain(name).address
+        )
+        return SshEndpoint(
+            name, self._ports[address], self._files.ssh_key, failed=failed, hung=hung
+        )
+
+    def _write_endpoints(self, stack: ExitStack) -> None:
+        path = self._run_dir / ENDPOINTS_FILE
+        names = ["dom0", *(domain.name for domain in self.description.domains)]
+        endpoints = {
+            "qemu_pid": self._process.pid,
+            "ssh": {name: self._endpoint(name).argv for name in names},
+        }
+        path.write_text(json.dumps(endpoints, indent=2) + "\n")
+        stack.callback(path.unlink, missing_ok=True)
+
+    def _abandon(self) -> None:
+        """Make every wait of every thread end."""
+        self._abandoned.set()
+        for domain in self.domains.values():
+            domain.close()
+        if hasattr(self, "dom0"):
+            self.dom0.ssh.close()
+
+    def _step(self, what: str) -> None:
+        seconds = time.monotonic() - self._started
+        self.timings[what] = round(seconds, 2)
+        self._log(f"{what} ({seconds:.1f} s)")

@@ -1,0 +1,53 @@
+"""What a run leaves behind: its folder, summary, verdict, table and report."""
+
+from __future__ import annotations
+
+from orchestrator.results.finish import finish_run
+from orchestrator.results.folder import RunFolder, new_run_id
+from orchestrator.results.manifest import (
+    ArtifactEntry,
+    Event,
+    ExperimentEntry,
+    HostEntry,
+    Manifest,
+    PatchEntry,
+    Project,
+)
+from orchestrator.results.outcome import (
+    DomainOutcome,
+    Latency,
+    LatencyFigures,
+    VariantFile,
+    VariantOutcome,
+    Verdict,
+)
+from orchestrator.results.read import Run, read_run
+from orchestrator.results.summary import DomainSummary, Summary, VariantSummary
+from orchestrator.results.table import result_table
+from orchestrator.results.verify import verify_run
+
+__all__ = [
+    "ArtifactEntry",
+    "DomainOutcome",
+    "DomainSummary",
+    "Event",
+    "ExperimentEntry",
+    "HostEntry",
+    "Latency",
+    "LatencyFigures",
+    "Manifest",
+    "PatchEntry",
+    "Project",
+    "Run",
+    "RunFolder",
+    "Summary",
+    "VariantFile",
+    "VariantOutcome",
+    "VariantSummary",
+    "Verdict",
+    "finish_run",
+    "new_run_id",
+    "read_run",
+    "result_table",
+    "verify_run",
+]

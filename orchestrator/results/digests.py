@@ -1,0 +1,45 @@
+"""Compare what the domUs built: with each other, and with a run that did not swap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["DigestComparison", "compare_digests"]
+
+
+@dataclass(frozen=True)
+class DigestComparison:
+    """The outcome of a comparison."""
+
+    equal: bool | None
+    """None where something to compare is missing."""
+    objects: int | None
+    compared_domains: tuple[str, ...]
+    reference: bool
+    differing: tuple[str, ...]
+    """``domain: object`` for each one that differs from, or lacks, its counterpart."""
+
+
+def compare_digests(
+    domains: Mapping[str, Mapping[str, str] | None], reference: Mapping[str, str] | None
+) -> DigestComparison:
+    """Compare each domain's objects with the reference, or with the first domain's.
+
+    A difference is a difference even where the reference is missing; equality
+    needs every domain and the reference.
+    """
+    known = {name: digests for name, digests in domains.items() if digests}
+    names = tuple(known)
+    right = reference or (known[names[0]] if names else None)
+    if right is None:
+        return DigestComparison(None, None, (), False, ())
+    differing = tuple(
+        f"{name}: {item}"
+        for name, digests in known.items()
+        for item in sorted(set(right) | set(digests))
+        if digests.get(item) != right.get(item)
+    )
+    complete = bool(reference) and bool(known) and len(known) == len(domains)
+    equal = False if differing else (True if complete else None)
+    return DigestComparison(equal, len(right), names, bool(reference), differing)

@@ -1,0 +1,151 @@
+"""``report.html``: one file that tells the whole run and opens with no network."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from orchestrator.metrics.series import figure2_curves
+from orchestrator.results.build import build_summary
+from orchestrator.results.charts import (
+    Figure2,
+    decomposition_svg,
+    figure2_png,
+    figure2_svg,
+    histogram_svg,
+)
+from orchestrator.results.folder import write_atomically
+from orchestrator.results.outcome import VariantFile
+from orchestrator.results.paper import PAPER
+from orchestrator.results.read import Run, read_run
+from orchestrator.results.summary import Summary, VariantSummary
+from orchestrator.results.table import kilobytes, percent, seconds
+
+__all__ = ["figure2_panels", "render_figure2", "render_report", "report_html"]
+
+TEMPLATES = Path(__file__).parent / "templates"
+MOST_ENTRIES = 5000
+"""Entries of the page sharing table that the report lists; the folder has them all."""
+
+
+@dataclass(frozen=True)
+class TableView:
+    """The page sharing table of one variant at its peak, as the report shows it."""
+
+    entries: Sequence[tuple[int, int, int]]
+    """Most shared first: page id, sharing domains, length."""
+    left_out: int
+    histogram: Markup
+
+    @classmethod
+    def of(cls, file: VariantFile) -> TableView | None:
+        """None where the store's table could not be read."""
+        if file.peak is None or file.peak.mark is None:
+            return None
+        ordered = sorted(file.peak.entries, key=lambda entry: (-entry[1], entry[0]))
+        return cls(
+            entries=ordered[:MOST_ENTRIES],
+            left_out=max(len(ordered) - MOST_ENTRIES, 0),
+            histogram=_svg(histogram_svg(file.peak.sharing_histogram)),
+        )
+
+
+def render_report(run_dir: Path) -> Path:
+    """Make ``report.html`` again from the folder alone; gives its path.
+
+    Raises:
+        UserError: there is no run there, or a file in it is not what it should be.
+    """
+    run = read_run(run_dir)
+    path = run_dir / "report.html"
+    write_atomically(path, report_html(run, run.summary or build_summary(run)))
+    return path
+
+
+def render_figure2(run_dir: Path, destination: Path) -> Path:
+    """Write Figure 2 of a run as an SVG or PNG file, by the name's ending.
+
+    Raises:
+        UserError: as ``render_report``.
+    """
+    run = read_run(run_dir)
+    panels = figure2_panels(run, run.summary or build_summary(run))
+    if destination.suffix == ".png":
+        destination.write_bytes(figure2_png(panels))
+    else:
+        destination.write_text(figure2_svg(panels), encoding="utf-8")
+    return destination
+
+
+def figure2_panels(run: Run, summary: Summary) -> list[Figure2]:
+    """One panel a variant, in their order."""
+    return [
+        Figure2.of(variant, figure2_curves(run.samples_of(variant.name).samples))
+        for variant in summary.variants
+    ]
+
+
+def report_html(run: Run, summary: Summary) -> str:
+    """The whole page."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        kb=kilobytes,
+        percent=percent,
+        seconds=seconds,
+        count=_count,
+        microseconds=_microseconds,
+        shell=shlex.join,
+        mib=_mebibytes,
+    )
+    return environment.get_template("report.html.j2").render(
+        summary=summary,
+        manifest=run.manifest,
+        manifest_json=json.dumps(run.manifest.model_dump(mode="json"), indent=2),
+        title=run.manifest.experiment.content.get("title") or summary.experiment,
+        paper=PAPER,
+        figure2=_svg(figure2_svg(figure2_panels(run, summary))),
+        decomposition=_svg(decomposition_svg(summary.variants)),
+        tables={name: TableView.of(file) for name, file in run.variants.items()},
+        events=run.events,
+        domains=_domains(summary.variants),
+        counters=_counter_names(summary.variants),
+    )
+
+
+def _domains(variants: Sequence[VariantSummary]) -> list[str]:
+    return list(dict.fromkeys(domain.name for one in variants for domain in one.domains))
+
+
+def _counter_names(variants: Sequence[VariantSummary]) -> list[str]:
+    """Every counter that any domU reported, in the order of the interface."""
+    named = (domain.counters or {} for one in variants for domain in one.domains)
+    return list(dict.fromkeys(name for counters in named for name in counters))
+
+
+def _svg(text: str) -> Markup:
+    # Made by our own charts; altair escapes the titles that come from an experiment file.
+    return Markup(text)  # noqa: S704
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _mebibytes(value: int | None) -> str:
+    return "-" if value is None else f"{value / 1024**2:,.0f} MiB"
+
+
+def _microseconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f} µs"

@@ -1,0 +1,160 @@
+"""``summary.json``: the figures of a run. All shares are fractions of the logical bytes.
+
+A figure that could not be had is null, never 0.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from orchestrator.results.manifest import SCHEMA_VERSION, Entry
+from orchestrator.results.outcome import Latency, Verdict
+
+__all__ = [
+    "BooksFigures",
+    "DigestFigures",
+    "DomainSummary",
+    "PeakFigures",
+    "SamplingFigures",
+    "ServiceFigures",
+    "Summary",
+    "VariantSummary",
+]
+
+
+class DomainSummary(Entry):
+    """One domU in one variant. "At peak" is the MARK where all domUs' logical sum peaks."""
+
+    name: str
+    logical_bytes_peak: int | None
+    """Its own maximum, whenever that was."""
+    logical_bytes_at_peak: int | None
+    same_filled_bytes_at_peak: int | None
+    charged_bytes_at_peak: int | None
+    distinct_bytes_at_peak: int | None
+    swapped_bytes_at_peak: int | None
+    """All its swap slots in use, the swap disk's included."""
+    frontend_bytes: int | None
+    guest_seconds: float | None
+    wall_seconds: float | None
+    instruction_seconds: float | None
+    exit_code: int | None
+    counters: dict[str, int] | None
+    """Its counters at its last MARK: one per reason of refusal, among others."""
+    latency: Latency
+
+
+class PeakFigures(Entry):
+    """Which MARK the figures are of."""
+
+    sequence: int
+    dom0_seconds: float
+    seconds: float | None
+    """Since the workload's start."""
+    source: Literal["store", "samples"]
+    """Who noticed it: the store itself, or, where its copy is missing, the host's samples."""
+
+
+class BooksFigures(Entry):
+    """Whether both sides' tallies agreed at every MARK."""
+
+    marks: int
+    first_open_sequence: int | None
+    first_open: dict[str, int] | None
+    """The four figures at the first MARK where they did not close."""
+
+
+class DigestFigures(Entry):
+    """The objects that were built, compared between the domUs and with the run without swap."""
+
+    objects: int | None
+    compared_domains: list[str]
+    reference: bool
+    """Whether there was a run without swap to compare with."""
+    differing: list[str]
+
+
+class SamplingFigures(Entry):
+    """How complete the samples are."""
+
+    samples: int
+    seconds: float | None
+    longest_interval_seconds: float | None
+    """Between two samples that hold a figure of every source."""
+    records_lost: int
+    gaps: dict[str, int]
+    """Number of gaps by kind."""
+    machine_bytes: int | None
+    """The machine's memory, as QEMU tells it."""
+    dom0_total_bytes: int | None
+    dom0_available_bytes_lowest: int | None
+    """The least that dom0 had left at any sample, by its balloon driver."""
+
+
+class ServiceFigures(Entry):
+    """The dom0 service between the first and the last MARK."""
+
+    requests: int
+    stores: int
+    loads: int
+    shared_hits: int
+    busy_seconds: float
+    requests_per_busy_second: float | None
+    rss_bytes: int
+    """The largest seen."""
+    requests_per_second_one_domain: float | None
+    """Requests a second served to one domU, where the run measured it."""
+
+
+class VariantSummary(Entry):
+    """One run of the experiment."""
+
+    name: str
+    title: str
+    randomize_va_space: Literal[0, 1, 2]
+    verdict: Verdict
+    reasons: list[str]
+    """Why it is not OK."""
+    warnings: list[str]
+    """What to know of it, though it may stand."""
+    domains: list[DomainSummary]
+    logical_bytes: int | None
+    """Of all domUs at the peak."""
+    payload_bytes: int | None
+    footprint_bytes: int | None
+    """All memory spent, in dom0 and in every domU."""
+    store_footprint_bytes: int | None
+    frontend_bytes: int | None
+    """The part of the footprint that lies in the domUs: fixed, so heavy in a small run."""
+    reduction: float | None
+    same_filled: float | None
+    compression: float | None
+    sharing_within: float | None
+    sharing_between: float | None
+    net_reduction: float | None
+    coverage: float | None
+    books_closed: bool | None
+    digests_equal: bool | None
+    table_entries: int | None
+    """Sharing page entries at the peak."""
+    sharing_histogram: dict[str, int] | None
+    """Sharing page entries by their number of sharing domains, at the peak."""
+    wall_seconds: float | None
+    peak: PeakFigures | None
+    books: BooksFigures
+    digests: DigestFigures
+    sampling: SamplingFigures
+    service: ServiceFigures | None
+
+
+class Summary(Entry):
+    """A whole run: written last, so that a folder without it is not complete."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    run_id: str
+    experiment: str
+    created_at: str
+    finished_at: str
+    verdict: Verdict
+    reasons: list[str]
+    variants: list[VariantSummary]

@@ -1,0 +1,14 @@
+"""What the domUs are made to do: kernel builds, and pages of known contents."""
+
+from orchestrator.workloads.kernel_compile import CompileResult, KernelCompile, Watcher
+from orchestrator.workloads.pagegen import Kind, PageJob, build_pagegen, start_pagegen
+
+__all__ = [
+    "CompileResult",
+    "KernelCompile",
+    "Kind",
+    "PageJob",
+    "Watcher",
+    "build_pagegen",
+    "start_pagegen",
+]

@@ -1,0 +1,214 @@
+"""``kernel-compile``: every domU builds the same kernel targets with its own gcc.
+
+All start at one barrier, each as a detached job, so that a lost connection
+loses no work. In a domU::
+
+    /toolchain            chroot with gcc and make (read-only disk)
+    /toolchain/work       overlay: workload disk below, scratch disk above
+    /mnt/scratch/compile  the job's folder: script, log, status, times, digests
+"""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from orchestrator.artifacts.context import checkout, read_list
+from orchestrator.deadline import Deadline
+from orchestrator.errors import GuestHung, WorkloadFailed
+from orchestrator.machine import DetachedJob, DomainHandle, Machine
+
+__all__ = ["CompileResult", "KernelCompile", "Watcher", "make_arguments"]
+
+JOB = "/mnt/scratch/compile"
+_TREE = "/work/linux"
+_UPPER = "/mnt/scratch/upper/linux"
+_PREPARE_SECONDS = 60.0
+_COLLECT_SECONDS = 120.0
+
+_SCRIPT = """\
+cd {job} || exit 1
+rm -f times digests
+{resume}
+read start rest </proc/uptime
+chroot /toolchain /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp \\
+    make -C {tree} {arguments} {targets}
+status=$?
+read end rest </proc/uptime
+echo "$start $end" >times
+{stop}
+[ $status = 0 ] || exit $status
+cd /toolchain{tree} && {objects} | xargs sha256sum >{job}/digests
+"""
+
+# A domU that vanishes can leave objects whose data never reached the disk. So
+# what is newer than the last completed sync is thrown away, and make builds it
+# again; all else is taken as it is. (The upper layer is only read here.)
+_RESUME = """\
+if [ -e checkpoint ] && [ -d {upper} ]; then
+    (cd {upper} && find . -newer {job}/checkpoint \\
+        \\( -name '*.o' -o -name '*.a' -o -name '.*.cmd' -o -name 'vmlinux*' \\)) |
+        (cd /toolchain{tree} && xargs -r rm -f)
+fi
+checkpoint() {{ touch checkpoint.new && sync && mv checkpoint.new checkpoint; }}
+(while sleep {seconds}; do checkpoint; done) &
+saver=$!
+"""
+_STOP = "kill $saver; checkpoint"
+
+
+class Watcher(Protocol):
+    """What looks on while a workload runs, such as the metrics collector."""
+
+    def note(self, note: str, /) -> None:
+        """Take down that something happened now."""
+
+    def check(self) -> None:
+        """Raise if going on has become pointless."""
+
+
+class _Nobody:
+    def note(self, note: str, /) -> None:
+        """Forget it."""
+
+    def check(self) -> None:
+        """Never mind."""
+
+
+@dataclass(frozen=True)
+class CompileResult:
+    """What one domU made of it."""
+
+    exit_code: int
+    """Always 0: another one raises."""
+    guest_seconds: float
+    """By the domU's own clock, from before make to after it."""
+    wall_seconds: float
+    """By the host's clock, from the barrier until the end was seen."""
+    digests: dict[str, str]
+    """SHA-256 (hex) of each object, by its path in the kernel tree."""
+    log: str
+    """What make printed."""
+
+
+@dataclass(frozen=True)
+class KernelCompile:
+    """The workload; one object can run it any number of times."""
+
+    targets: Sequence[str]
+    """Objects or other targets of make, relative to the kernel tree."""
+    checkpoint_seconds: int = 0
+    """How often a build that may be resumed is made safe on its scratch disk;
+    0: not at all. To resume, boot with the same ``state`` folder and run again."""
+    poll_seconds: float = 3.0
+    """How often the domUs are asked whether they are done."""
+    arguments: Sequence[str] = field(default_factory=lambda: make_arguments())
+
+    def run(
+        self,
+        machine: Machine,
+        domains: Sequence[DomainHandle],
+        deadline: Deadline,
+        watcher: Watcher | None = None,
+    ) -> dict[str, CompileResult]:
+        """Build in all ``domains`` at once and return the results by name.
+
+        Raises:
+            WorkloadFailed: make failed in a domU; its last lines are included.
+            GuestPanic, GuestHung, InfrastructureError: as the machine has it.
+        """
+        watcher = watcher or _Nobody()
+        prepare = deadline.within(_PREPARE_SECONDS)
+        calls = [lambda domain=domain: self._prepare(domain, prepare) for domain in domains]
+        jobs = dict(zip((d.name for d in domains), machine.in_parallel(calls), strict=True))
+        started = _release(machine, list(jobs.values()), prepare)
+        watcher.note("workload-started")
+        ended = self._wait(machine, jobs, deadline, watcher)
+        watcher.note("workload-ended")
+        return {name: _collect(jobs[name], ended[name] - started, deadline) for name in jobs}
+
+    def script(self) -> str:
+        """What runs in each domU (sh)."""
+        values = {"job": JOB, "tree": _TREE, "upper": _UPPER}
+        resume = _RESUME.format(seconds=self.checkpoint_seconds, **values)
+        named = shlex.join(["printf", "%s\\n", *self.targets])
+        everything = f"(cd {_UPPER} && find . -name '*.o' | sed 's,^./,,' | sort); {named}"
+        only_objects = all(target.endswith(".o") for target in self.targets)
+        return _SCRIPT.format(
+            resume=resume if self.checkpoint_seconds else "",
+            stop=_STOP if self.checkpoint_seconds else "",
+            arguments=shlex.join(self.arguments),
+            targets=shlex.join(self.targets),
+            objects=named if only_objects else f"{{ {everything}; }}",
+            **values,
+        )
+
+    def _prepare(self, domain: DomainHandle, deadline: Deadline) -> DetachedJob:
+        # a domU's clock starts anywhere; make compares times with the tree's, and
+        # with those of an earlier boot when it resumes
+        domain.ssh.run(["date", "-u", "-s", f"@{int(time.time())}"], deadline=deadline)
+        return DetachedJob.prepare(domain.ssh, JOB, self.script(), deadline=deadline)
+
+    def _wait(
+        self,
+        machine: Machine,
+        jobs: dict[str, DetachedJob],
+        deadline: Deadline,
+        watcher: Watcher,
+    ) -> dict[str, float]:
+        """Host seconds at which each job was seen to have ended well."""
+        ended: dict[str, float] = {}
+        while len(ended) < len(jobs):
+            machine.check_all()
+            watcher.check()
+            for name in jobs.keys() - ended.keys():
+                status = jobs[name].poll(deadline=deadline)
+                if status:
+                    raise WorkloadFailed(
+                        f"{name}: make ended with status {status}; its log ends:\n"
+                        f"{jobs[name].log(lines=15)}"
+                    )
+                if status == 0:
+                    ended[name] = time.monotonic()
+            if deadline.expired:
+                late = ", ".join(sorted(jobs.keys() - ended.keys()))
+                raise GuestHung(f"{late}: the build did not end before its deadline")
+            if len(ended) < len(jobs):
+                time.sleep(self.poll_seconds)
+        return ended
+
+
+def make_arguments() -> list[str]:
+    """The variables that every make of the kernel tree is given."""
+    return read_list(checkout() / "testbed/images/workload/make-arguments.txt")
+
+
+def _release(machine: Machine, jobs: Sequence[DetachedJob], deadline: Deadline) -> float:
+    """Start all jobs at one barrier; returns the host's monotonic seconds."""
+    barrier = threading.Barrier(len(jobs))
+
+    def start(job: DetachedJob) -> float:
+        barrier.wait(deadline.remaining)
+        moment = time.monotonic()
+        job.go(deadline=deadline)
+        return moment
+
+    return min(machine.in_parallel([lambda job=job: start(job) for job in jobs]))  # type: ignore[misc]
+
+
+def _collect(job: DetachedJob, wall_seconds: float, deadline: Deadline) -> CompileResult:
+    limit = deadline.within(_COLLECT_SECONDS)
+    start, end = job.ssh.read_file(f"{job.folder}/times", deadline=limit).split()
+    lines = job.ssh.read_file(f"{job.folder}/digests", deadline=limit).splitlines()
+    digests = {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
+    return CompileResult(
+        exit_code=0,
+        guest_seconds=round(float(end) - float(start), 2),
+        wall_seconds=round(wall_seconds, 2),
+        digests=digests,
+        log=job.log(deadline=limit),
+    )

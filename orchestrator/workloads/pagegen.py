@@ -1,0 +1,138 @@
+"""``pagegen``: pages of known contents that go out and come back.
+
+The program (``testbed/workload/pagegen.c``) is built through the artifact
+cache and copied to a domU's scratch disk; each run of it is a detached job.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from orchestrator.artifacts.cache import Cache
+from orchestrator.artifacts.context import checkout
+from orchestrator.commands import Log, run, silent
+from orchestrator.deadline import Deadline
+from orchestrator.errors import WorkloadFailed
+from orchestrator.machine import DetachedJob, DomainHandle
+
+__all__ = ["Kind", "PageJob", "build_pagegen", "start_pagegen"]
+
+Kind = Literal["zero", "same", "text", "random", "mixed"]
+"""``same``: one word repeated; ``text``: compressible; ``random``: not compressible."""
+
+_COMPILER = "aarch64-linux-gnu-gcc"
+_FLAGS = ["-O2", "-static", "-s", "-Wall", "-Wextra", "-Werror"]
+_PROGRAM = "/mnt/scratch/pagegen"
+
+
+def build_pagegen(cache: Cache, *, log: Log = silent, deadline: Deadline | None = None) -> Path:
+    """The static arm64 program, from the cache where it is there.
+
+    Raises:
+        UserError: the cross compiler is not installed.
+        InfrastructureError: it does not compile.
+    """
+    source = checkout() / "testbed/workload/pagegen.c"
+    version = run([_COMPILER, "-dumpfullversion"], log=log, deadline=deadline).stdout.strip()
+
+    def build(folder: Path) -> None:
+        output = folder / "pagegen"
+        run([_COMPILER, *_FLAGS, "-o", output, source], log=log, deadline=deadline)
+
+    inputs: dict[str, str | Path] = {
+        "source": source,
+        "compiler": version,
+        "flags": " ".join(_FLAGS),
+    }
+    return cache.get("pagegen", inputs, build, main="pagegen", deadline=deadline).path
+
+
+@dataclass(frozen=True)
+class PageJob:
+    """One run of pagegen in a domU."""
+
+    domain: DomainHandle
+    job: DetachedJob
+
+    def wait_held(self, deadline: Deadline) -> dict[str, Any]:
+        """Wait until the pages are out (or were asked to be); the ``held`` record.
+
+        ``swapped_kib`` there says how much of the process is swapped out.
+
+        Raises:
+            WorkloadFailed: pagegen ended before.
+            GuestPanic, GuestHung, InfrastructureError: as the machine has it.
+        """
+        return self._phase("held", deadline)
+
+    def release(self, deadline: Deadline) -> None:
+        """Have it read every page back."""
+        self.domain.ssh.run(["touch", f"{self.job.folder}/release"], deadline=deadline)
+
+    def result(self, deadline: Deadline) -> dict[str, Any]:
+        """Wait for the end; the ``verified`` record (``mismatches`` in pages).
+
+        Raises:
+            WorkloadFailed: a page came back as an error, or pagegen was killed.
+            GuestPanic, GuestHung, InfrastructureError: as the machine has it.
+        """
+        self.job.wait(deadline=deadline, interval=0.5, check=self.domain.check)
+        return self._phase("verified", deadline)
+
+    def _phase(self, wanted: str, deadline: Deadline) -> dict[str, Any]:
+        while True:
+            self.domain.check()
+            status = self.job.poll(deadline=deadline)
+            log = self.job.log(deadline=deadline)
+            for line in log.splitlines():
+                if line.startswith("{") and (record := json.loads(line))["phase"] == wanted:
+                    found: dict[str, Any] = record
+                    return found
+            if status is not None:
+                raise WorkloadFailed(
+                    f"{self.domain.name}: pagegen ended with status {status} "
+                    f"before the phase {wanted!r}: {log.strip()}"
+                )
+            if deadline.expired:
+                raise self.domain.endpoint.hung(
+                    f"{self.domain.name}: pagegen is not {wanted} before its deadline"
+                )
+            time.sleep(0.5)
+
+
+def start_pagegen(
+    domain: DomainHandle,
+    program: Path,
+    *,
+    pages: int,
+    kind: Kind,
+    seed: int,
+    deadline: Deadline,
+    pageout: bool = False,
+    pressure: int = 0,
+    name: str = "pagegen",
+) -> PageJob:
+    """Fill ``pages`` pages in a domU and hold them until :meth:`PageJob.release`.
+
+    Args:
+        program: from :func:`build_pagegen`.
+        seed: contents follow from kind, seed and page number alone.
+        pageout: have the kernel reclaim them now (MADV_PAGEOUT).
+        pressure: touch so many further pages, so that these must go.
+        name: of the job; a second one at the same time needs another name.
+    """
+    ssh = domain.ssh
+    if ssh.run(["test", "-x", _PROGRAM], deadline=deadline, check=False).status:
+        ssh.write_file(_PROGRAM, program.read_bytes(), deadline=deadline, mode=0o755)
+    folder = f"/mnt/scratch/jobs/{name}"
+    argv = [
+        f"exec {_PROGRAM} --pages {pages} --kind {kind} --seed {seed}",
+        f"--pressure {pressure} --until {folder}/release",
+        *(["--pageout"] if pageout else []),
+    ]
+    script = f"rm -f {folder}/release; {' '.join(argv)}\n"
+    return PageJob(domain, DetachedJob.start(ssh, folder, script, deadline=deadline))
