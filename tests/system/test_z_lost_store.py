@@ -1,0 +1,30 @@
+"""A store that is gone: its pages end in an error, never in the swap disk's stale bytes.
+
+Last by its name, since it takes the session's store away.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.deadline import Deadline
+from orchestrator.errors import WorkloadFailed
+from tests.system.pages import Pages
+
+NUMBER = 400
+
+
+def test_lost_page_is_an_error_and_the_rest_goes_on(pages: Pages) -> None:
+    with pages.held("domU1", NUMBER, "text", seed=51, pageout=True) as (job, held):
+        assert held["swapped_kib"] > 4 * NUMBER * 0.9
+        pages.machine.store.stop(Deadline.after(60))
+        with pytest.raises(WorkloadFailed, match="SIGBUS"):
+            pages.bring_back(job)
+    counters = pages.counters("domU1")
+    assert counters["load_error_lost"] > 0
+
+    # the domU lives, and swaps to its disk from now on
+    with pages.held("domU1", NUMBER, "random", seed=52, pageout=True) as (job, held):
+        assert held["swapped_kib"] > 4 * NUMBER * 0.9
+        assert pages.bring_back(job)["mismatches"] == 0
+    assert pages.counters("domU1")["reject_not_connected"] > 0

@@ -1,0 +1,133 @@
+"""An experiment file is read whole, or refused in one line that says what to do."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import UserError
+from orchestrator.experiment import load_experiment, shipped_experiments
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+GOOD = """
+name = "small"
+title = "a small one"
+[workload]
+kind = "kernel-compile"
+objects_file = "objects.txt"
+[[variant]]
+name = "default"
+randomize_va_space = 2
+[[variant]]
+name = "off"
+randomize_va_space = 0
+[[domain]]
+name = "domU1"
+memory_mib = 64
+quota_mib = 32
+swap_mib = 128
+[[domain]]
+name = "domU2"
+memory_mib = 64
+quota_mib = 16
+swap_mib = 128
+[store]
+mark_interval_ms = 250
+"""
+
+
+@pytest.fixture
+def load(tmp_path):
+    (tmp_path / "objects.txt").write_text("# why\nkernel/sched/core.o\n\nlib/vsprintf.o  # big\n")
+
+    def load(text):
+        path = tmp_path / "some.toml"
+        path.write_text(text)
+        return load_experiment(path, checkout=tmp_path)
+
+    return load
+
+
+def test_a_good_file_is_read_whole(load):
+    experiment = load(GOOD)
+    assert [variant.randomize_va_space for variant in experiment.variants] == [2, 0]
+    assert experiment.objects == ("kernel/sched/core.o", "lib/vsprintf.o")
+    assert experiment.arena_bytes == 48 * 1024**2
+    assert experiment.domains[1].quota_bytes == 16 * 1024**2
+    assert experiment.statistics.samples_per_second >= 1
+    assert "objects" not in experiment.model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("memory_mib = 64", "memory_mb = 64", ["domain[1 domU1].memory_mb", "64", "memory_mib"]),
+        ("memory_mib = 64", "memory_mib = 6", ["memory_mib = 6 ", "from 32 to 4096"]),
+        ("memory_mib = 64", 'memory_mib = "64"', ["memory_mib = '64'", "whole number"]),
+        ("memory_mib = 64", "memory_mib = true", ["memory_mib = True", "whole number"]),
+        ("va_space = 2", "va_space = 3", ["variant[1 default].randomize_va_space = 3", "0, 1, 2"]),
+        ("[store]", "[stor]", ["unknown key 'stor'", "did you mean 'store'"]),
+        ("kernel-compile", "make-tea", ["workload.kind = 'make-tea'", "'kernel-compile'"]),
+        ('"domU2"', '"domU1"', ["domain", "used twice: domU1"]),
+        ('"domU2"', '"dom U2"', ["name = 'dom U2'", "a letter, then"]),
+        ("[store]", "[store]\narena_mib = 10", ["store.arena_mib = 10", "at least that"]),
+        ("ms = 250", "ms = 2500", ["store.mark_interval_ms = 2500", "from 50 to 1000"]),
+        ("quota_mib = 32", "", ["missing key", "domain[1 domU1].quota_mib"]),
+        ("objects_file", 'target = "vmlinux"\nobjects_file', ["workload", "exactly one of"]),
+        ("objects.txt", "../objects.txt", ["workload.objects_file = '../objects.txt'", "inside"]),
+        ("objects.txt", "none.txt", ["workload.objects_file = 'none.txt'", "one a line"]),
+        ("[store]", "[store", ["not valid TOML", "line"]),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_line(load, old, new, said):
+    assert old in GOOD
+    with pytest.raises(UserError) as caught:
+        load(GOOD.replace(old, new, 1))
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in ["some.toml", *said]:
+        assert part in message
+    assert caught.value.exit_code == 2
+
+
+def test_several_mistakes_are_counted(load):
+    bad = GOOD.replace("swap_mib = 128", "swap_mib = 1")
+    with pytest.raises(UserError, match=r"swap_mib = 1 .*\(and 1 more\)"):
+        load(bad)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "two words.o\n", "readme.txt\n", "../x.o\n"])
+def test_a_useless_list_of_objects_is_refused(load, tmp_path, text):
+    (tmp_path / "objects.txt").write_text(text)
+    with pytest.raises(UserError, match="kernel objects such as"):
+        load(GOOD)
+
+
+def test_a_missing_file_names_those_that_exist(tmp_path):
+    folder = tmp_path / "testbed" / "experiments"
+    folder.mkdir(parents=True)
+    (folder / "known.toml").touch()
+    with pytest.raises(UserError, match=r"no such experiment file; there are: .*known\.toml"):
+        load_experiment(tmp_path / "other.toml", checkout=tmp_path)
+
+
+def test_the_shipped_experiments_are_good():
+    found = {path.stem: load_experiment(path) for path in shipped_experiments()}
+    assert {"figure2", "kernel-full"} <= set(found)
+    for name, experiment in found.items():
+        assert experiment.name == name
+        assert {variant.randomize_va_space for variant in experiment.variants} == {2, 0}
+        assert len(experiment.domains) == 2
+    assert found["kernel-full"].workload.resume
+    assert found["kernel-full"].objects == ("vmlinux",)
+    objects = found["figure2"].objects
+    assert len(objects) >= 12
+    assert {"kernel/sched/core.o", "lib/vsprintf.o"} <= set(objects)
+
+
+def test_the_shipped_files_say_nothing_twice():
+    for path in shipped_experiments():
+        tomllib.loads(path.read_text())
+        assert path.read_text().startswith("#"), "says what it is for"

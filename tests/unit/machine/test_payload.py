@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import marshal
+import tomllib
+from pathlib import Path
+
+from orchestrator.machine import (
+    DomainDescription,
+    MachineDescription,
+    address_of,
+    payload_files,
+)
+from orchestrator.machine.payload import command_line, domain_config, store_config
+
+MACHINE = MachineDescription.load()
+
+
+def test_the_store_configuration_says_what_the_description_says():
+    config = tomllib.loads(store_config(MACHINE))
+    assert config["store"]["arena_bytes"] == MACHINE.store.arena_bytes
+    assert config["store"]["records"] == "/dev/virtio-ports/pageshare.stats"
+    assert [(one["name"], one["quota_bytes"], one["group"]) for one in config["domain"]] == [
+        (one.name, one.quota_bytes, one.group) for one in MACHINE.domains
+    ]
+
+
+def test_a_domain_configuration_names_its_own_disks():
+    text = domain_config(MACHINE.domains[1])
+    # xl's syntax for these values is Python's
+    config: dict[str, object] = {}
+    exec(compile(text, "domU2.cfg", "exec"), {}, config)
+    assert config["name"] == "domU2"
+    assert config["disk"] == [
+        "phy:/dev/disk/testbed/domu-root,xvda,r",
+        "phy:/dev/disk/testbed/toolchain,xvdb,r",
+        "phy:/dev/disk/testbed/workload,xvdc,r",
+        "phy:/dev/disk/testbed/scratch.domU2,xvdd,w",
+        "phy:/dev/disk/testbed/swap.domU2,xvde,w",
+    ]
+    assert "testbed.address=10.0.2.102/24" in str(config["extra"])
+
+
+def test_randomisation_is_named_only_when_it_is_not_the_default():
+    domain = DomainDescription(name="domU1", address=address_of(0))
+    assert "randomize" not in command_line(domain)
+    off = domain.model_copy(update={"randomize_va_space": 0})
+    assert "sysctl.kernel.randomize_va_space=0" in command_line(off)
+
+
+def test_the_payload_has_the_store_with_bytecode_that_python_takes(tmp_path):
+    native = tmp_path / "ring.so"
+    files = payload_files(MACHINE, Path("/a/Image"), native)
+    assert files["kernel"] == Path("/a/Image")
+    assert files["testbed/store/native/libpageshare_ring.so"] == native
+    assert isinstance(files["testbed/store/protocol.py"], Path)
+    compiled = files["testbed/store/__pycache__/protocol.cpython-311.pyc"]
+    assert isinstance(compiled, bytes)
+    assert marshal.loads(compiled[16:]).co_filename == "/payload/testbed/store/protocol.py"

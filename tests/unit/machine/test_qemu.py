@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from orchestrator.machine import MachineDescription, MachineFiles
+from orchestrator.machine.disks import Disk
+from orchestrator.machine.qemu import STATISTICS_BYTES, QemuPaths, qemu_argv
+
+FILES = MachineFiles(
+    xen=Path("/a/xen"),
+    kernel=Path("/a/Image"),
+    dom0_image=Path("/a/dom0"),
+    domu_image=Path("/a/domu"),
+    toolchain=Path("/a/toolchain"),
+    workload=Path("/a/workload"),
+    payload=Path("/a/payload"),
+    ssh_key=Path("/a/key"),
+)
+DISKS = [
+    Disk("payload", Path("/a/payload"), "raw", readonly=True),
+    Disk("dom0-root", Path("/r/dom0,1.qcow2"), "qcow2", readonly=False),
+]
+
+
+@pytest.fixture
+def argv() -> list[str]:
+    return qemu_argv(
+        MachineDescription.load(), FILES, DISKS, QemuPaths(Path("/p/qmp"), Path("/r/console"))
+    )
+
+
+def values(argv: list[str], option: str) -> list[str]:
+    return [value for name, value in itertools.pairwise(argv) if name == option]
+
+
+def test_every_forwarded_port_is_on_the_loopback_and_chosen_by_the_host(argv):
+    (network,) = values(argv, "-netdev")
+    forwards = [part for part in network.split(",") if part.startswith("hostfwd=")]
+    assert len(forwards) == 3
+    assert all(part.startswith("hostfwd=tcp:127.0.0.1:0-10.0.2.") for part in forwards)
+    assert "restrict=on" in network
+
+
+def test_the_dom0_root_is_the_last_device(argv):
+    disks = [value for value in values(argv, "-device") if value.startswith("virtio-blk")]
+    assert "serial=dom0-root" in disks[-1]
+    assert values(argv, "-device")[-1] == disks[-1]
+
+
+def test_every_virtio_device_but_the_balloon_goes_through_the_iommu(argv):
+    devices = [value for value in values(argv, "-device") if value.startswith("virtio-")]
+    without = [value.split(",")[0] for value in devices if "iommu_platform=on" not in value]
+    assert without == ["virtio-balloon-device"]
+
+
+def test_every_domain_has_a_console_file(argv):
+    files = [value for value in values(argv, "-chardev") if value.startswith("file,")]
+    assert [value.rsplit("/", 1)[1] for value in files] == [
+        "xen-dom0.log",
+        "domU1.log",
+        "domU2.log",
+        "store.log",
+    ]
+
+
+def test_the_ring_buffer_is_a_power_of_two(argv):
+    assert STATISTICS_BYTES & (STATISTICS_BYTES - 1) == 0
+    assert f"ringbuf,id=pageshare.stats,size={STATISTICS_BYTES}" in values(argv, "-chardev")
+
+
+def test_a_comma_in_a_path_is_escaped(argv):
+    assert any("file=/r/dom0,,1.qcow2" in drive for drive in values(argv, "-drive"))
+
+
+def test_what_is_only_read_is_read_only(argv):
+    drives = values(argv, "-drive")
+    assert "readonly=on" in drives[0]
+    assert "readonly" not in drives[-1]
+
+
+def test_a_serial_that_virtio_would_cut_off_is_refused():
+    with pytest.raises(ValueError, match="longer than 20"):
+        Disk("x" * 21, Path("/d"), "raw", readonly=True)

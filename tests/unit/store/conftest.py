@@ -1,0 +1,22 @@
+import pytest
+
+from tests.unit.store.support import Bench
+
+
+@pytest.fixture
+def make_bench(tmp_path):
+    """Makes stores over an in-process edge; closes them after the test."""
+    made = []
+
+    def make(**options):
+        made.append(Bench(tmp_path, **options))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.close()
+
+
+@pytest.fixture
+def bench(make_bench):
+    return make_bench()

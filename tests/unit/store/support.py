@@ -1,0 +1,240 @@
+"""A frontend in Python that speaks the protocol's bytes, and what it needs."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import itertools
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.store.arena import Arena
+from testbed.store.config import DomainConfig, StoreConfig
+from testbed.store.protocol import (
+    COUNTERS,
+    KEY,
+    MARK_HEADER,
+    PAGE_SIZE,
+    REQUEST,
+    RESPONSE,
+    RING_SIZE,
+    VERSION,
+    Encoding,
+    Op,
+)
+from testbed.store.records import RecordSink
+from testbed.store.store import Store
+from testbed.store.transport.inprocess import InProcessEdge, SharedMemory
+from testbed.store.transport.interface import Batch
+from testbed.store.transport.native import RingLibrary
+
+NATIVE = Path(__file__).resolve().parents[3] / "testbed" / "store" / "native"
+
+
+@functools.cache
+def native_folder() -> Path:
+    """Builds both ends of the ring for this machine, once a test run."""
+    folder = tempfile.TemporaryDirectory(prefix="pageshare-native-")
+    _folders.append(folder)
+    subprocess.run(
+        ["make", "-C", NATIVE, "CC=gcc", f"OUT={folder.name}", "all", "test-front"],
+        check=True,
+        capture_output=True,
+    )
+    return Path(folder.name)
+
+
+_folders: list[tempfile.TemporaryDirectory] = []
+
+
+@functools.cache
+def ring_library() -> RingLibrary:
+    return RingLibrary(native_folder() / "libpageshare_ring.so")
+
+
+@functools.cache
+def front_library() -> ctypes.CDLL:
+    library = ctypes.CDLL(str(native_folder() / "libpageshare_front.so"))
+    pointer, word = ctypes.c_void_p, ctypes.c_uint32
+    library.pageshare_front_open.restype = pointer
+    library.pageshare_front_open.argtypes = [pointer]
+    library.pageshare_front_close.argtypes = [pointer]
+    library.pageshare_front_send.argtypes = [pointer, pointer, word]
+    library.pageshare_front_receive.argtypes = [pointer, pointer, word]
+    library.pageshare_front_final_check.argtypes = [pointer]
+    return library
+
+
+@dataclass(frozen=True)
+class Response:
+    id: int
+    op: int
+    encoding: int
+    status: int
+    length: int
+    page_id: int
+    store_limit: int
+    reserved: int
+
+
+def request(op, *, data_page=0, length=0, swap_type=0, offset=0, generation=0, **rest):
+    """The bytes of one request."""
+    fields = {"id": 0, "encoding": 0, "page_id": 0} | rest
+    return REQUEST.pack(
+        fields["id"],
+        op,
+        fields["encoding"],
+        data_page,
+        length,
+        swap_type,
+        offset,
+        generation,
+        fields["page_id"],
+    )
+
+
+class Frontend:
+    """A domU's end: a granted ring and data pages, and the native front ring."""
+
+    def __init__(self, nr_data_pages: int = 32) -> None:
+        self.shared = SharedMemory(nr_data_pages)
+        self._library = front_library()
+        self._front = self._library.pageshare_front_open(self.shared.ring_address)
+        self._responses = ctypes.create_string_buffer(RING_SIZE * RESPONSE.size)
+        self._ids = itertools.count(1)
+        self.turn = lambda: None
+        """Lets the store run."""
+
+    def close(self) -> None:
+        self._library.pageshare_front_close(self._front)
+        self.shared.close()
+
+    # Data pages
+
+    def write_page(self, index: int, data: bytes) -> None:
+        start = (1 + index) * PAGE_SIZE
+        self.shared.memory[start : start + len(data)] = data
+
+    def read_page(self, index: int, length: int) -> bytes:
+        start = (1 + index) * PAGE_SIZE
+        return self.shared.memory[start : start + length]
+
+    # Ring
+
+    def send(self, *requests: bytes) -> None:
+        notify = self._library.pageshare_front_send(self._front, b"".join(requests), len(requests))
+        assert notify >= 0, "the ring is full"
+        if notify:
+            os.eventfd_write(self.shared.to_store, 1)
+
+    def receive(self) -> list[Response]:
+        count = self._library.pageshare_front_receive(self._front, self._responses, RING_SIZE)
+        assert count >= 0, "the store's index is impossible"
+        self._library.pageshare_front_final_check(self._front)
+        unpacked = RESPONSE.iter_unpack(self._responses.raw[: count * RESPONSE.size])
+        return [Response(*fields) for fields in unpacked]
+
+    def ask(self, *requests: bytes) -> list[Response]:
+        """Sends, lets the store run, and returns the responses."""
+        self.send(*requests)
+        self.turn()
+        return self.receive()
+
+    # Operations, one request each
+
+    def store(self, offset, payload, *, generation=1, encoding=Encoding.LZ4, swap_type=0):
+        self.write_page(0, payload)
+        return self.ask(
+            request(
+                Op.STORE,
+                id=next(self._ids) & 0xFFFF,
+                encoding=encoding,
+                length=len(payload),
+                swap_type=swap_type,
+                offset=offset,
+                generation=generation,
+            )
+        )[0]
+
+    def load(self, offset, page_id, *, generation=1, swap_type=0) -> tuple[Response, bytes]:
+        (response,) = self.ask(
+            request(
+                Op.LOAD,
+                data_page=1,
+                swap_type=swap_type,
+                offset=offset,
+                generation=generation,
+                page_id=page_id,
+            )
+        )
+        return response, self.read_page(1, response.length)
+
+    def invalidate(self, *keys: tuple[int, int, int]) -> Response:
+        """``keys``: (swap type, offset, generation)."""
+        payload = b"".join(KEY.pack(t, g, o) for t, o, g in keys)
+        self.write_page(2, payload)
+        return self.ask(request(Op.INVALIDATE, data_page=2, length=len(payload)))[0]
+
+    def invalidate_area(self, swap_type: int) -> Response:
+        return self.ask(request(Op.INVALIDATE_AREA, swap_type=swap_type))[0]
+
+    def mark(self, **counters: int) -> Response:
+        values = [counters.get(name, 0) for name in COUNTERS]
+        payload = MARK_HEADER.pack(VERSION, len(COUNTERS))
+        payload += b"".join(value.to_bytes(8, "little") for value in values)
+        self.write_page(3, payload)
+        return self.ask(request(Op.MARK, data_page=3, length=len(payload)))[0]
+
+
+def make_config(folder: Path, quotas: dict[str, int] | None = None, groups=None) -> StoreConfig:
+    """A configuration whose paths lie in ``folder``; 1 MiB for each of two domUs."""
+    quotas = quotas or {"domU1": 1 << 20, "domU2": 1 << 20}
+    domains = tuple(DomainConfig(n, q, (groups or {}).get(n, "all")) for n, q in quotas.items())
+    return StoreConfig(
+        arena_bytes=sum(quotas.values()),
+        arena_path=folder / "arena",
+        mark_interval_ms=100,
+        records=folder / "records.jsonl",
+        control_socket=folder / "control",
+        max_data_pages=64,
+        domains=domains,
+    )
+
+
+class Bench:
+    """A store over an in-process edge, with frontends by domain name."""
+
+    def __init__(self, folder: Path, quotas=None, groups=None) -> None:
+        self.config = make_config(folder, quotas, groups)
+        self.arena = Arena(self.config.arena_bytes)
+        self.sink = RecordSink(self.config.records)
+        self.batch = Batch()
+        self.edge = InProcessEdge(ring_library(), self.batch)
+        self.store = Store(self.config, self.arena, self.batch, self.sink)
+        self.store.use(self.edge)
+        ((_, self._wake),) = self.edge.sources()
+        self._frontends: list[Frontend] = []
+
+    def connect(self, name: str, nr_data_pages: int = 32) -> Frontend:
+        frontend = Frontend(nr_data_pages)
+        frontend.turn = self.turn
+        self._frontends.append(frontend)
+        self.first_limit = self.edge.attach(name, frontend.shared)
+        return frontend
+
+    def turn(self) -> None:
+        """What the service's loop does until nothing is left."""
+        self._wake()
+        while self.store.continue_pending():
+            pass
+
+    def close(self) -> None:
+        self.edge.close()
+        self.store.close()
+        self.sink.close()
+        for frontend in self._frontends:
+            frontend.close()
+        self.arena.close()

@@ -1,0 +1,325 @@
+"""The handshake and the lives of domains, over fakes of Xen's interfaces."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from testbed.store.arena import Arena
+from testbed.store.errors import ProtocolViolation, TransportError
+from testbed.store.protocol import Op, Status
+from testbed.store.records import RecordSink
+from testbed.store.store import Store
+from testbed.store.transport.interface import Batch
+from testbed.store.xen import edge as edge_module
+from testbed.store.xen.edge import XenEdge
+from testbed.store.xen.offer import read_offer
+from testbed.store.xen.xenstore import run_transaction
+from tests.unit.store.fakes import (
+    FakeDomains,
+    FakeEvents,
+    FakeFrontend,
+    FakeGrants,
+    FakeXenStore,
+)
+from tests.unit.store.support import make_config, request, ring_library
+
+
+class Machine:
+    """dom0 with a store, and domains that come and go."""
+
+    def __init__(self, folder) -> None:
+        self.config = make_config(folder)
+        self.xenstore, self.grants = FakeXenStore(), FakeGrants()
+        self.events, self.domains = FakeEvents(), FakeDomains()
+        self.arena = Arena(self.config.arena_bytes)
+        self.sink = RecordSink(self.config.records)
+        self.start()
+
+    def start(self):
+        batch = Batch()
+        self.store = Store(self.config, self.arena, batch, self.sink)
+        self.edge = XenEdge(
+            self.config,
+            batch,
+            ring_library(),
+            self.xenstore,
+            self.grants,
+            self.events,
+            self.domains,
+        )
+        self.store.use(self.edge)
+        (_, self._watches), (_, self._ports) = self.edge.sources()
+        self.turn()
+
+    def turn(self):
+        while self.xenstore.fired:
+            self._watches()
+        self._ports()
+        while self.store.continue_pending():
+            pass
+
+    def create(self, domid, name, **options) -> FakeFrontend:
+        self.domains.alive.add(domid)
+        self.xenstore.permissions[f"/local/domain/{domid}/device"] = [(0, False), (domid, True)]
+        self.xenstore.nodes[f"/local/domain/{domid}/device"] = ""
+        self.xenstore.write(f"/local/domain/{domid}/name", name)
+        self.xenstore.fire("@introduceDomain")
+        self.turn()
+        return FakeFrontend(self, domid, **options)
+
+    def destroy(self, domid):
+        """What ``xl destroy`` does: the nodes go first, then the domain."""
+        self.xenstore.remove(f"/local/domain/{domid}")
+        self.turn()
+        self.domains.alive.discard(domid)
+        self.xenstore.fire("@releaseDomain")
+        self.turn()
+
+    def connect(self, domid=3, name="domU1") -> FakeFrontend:
+        frontend = self.create(domid, name)
+        frontend.offer()
+        assert frontend.backend("state") == "4"
+        frontend.switch(4)
+        port = max(self.events.bound)
+        frontend.ends.turn = lambda: (self.events.raise_(port), self.turn())
+        return frontend
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(edge_module, "_LEAVE_SECONDS", 0.02)
+    machine = Machine(tmp_path)
+    yield machine
+    if not machine.xenstore.closed:
+        machine.edge.close()
+    machine.store.close()
+    machine.sink.close()
+    machine.arena.close()
+
+
+def test_the_nodes_of_both_ends_are_made_with_their_permissions(machine):
+    frontend = machine.create(3, "domU1")
+    assert frontend.backend("state") == "2"
+    assert frontend.backend("frontend") == frontend.path
+    assert frontend.backend("frontend-id") == "3"
+    assert frontend.backend("max-data-pages") == "64"
+    assert frontend.backend("encodings") == "raw,lz4,lzo,zstd"
+    assert frontend.backend("mark-interval-ms") == "100"
+    read, permissions = machine.xenstore.read, machine.xenstore.permissions
+    assert read(f"{frontend.path}/backend") == "/local/domain/0/backend/pageshare/3/0"
+    assert read(f"{frontend.path}/backend-id") == "0"
+    assert read(f"{frontend.path}/state") == "1"
+    for node in ("", "/state", "/store-limit"):
+        machine.xenstore.write("/local/domain/0/backend/pageshare/3/0/store-limit", "0")
+        path = f"/local/domain/0/backend/pageshare/3/0{node}"
+        assert permissions[path] == [(0, False), (3, True)]
+    for node in ("", "/state", "/backend"):
+        assert permissions[f"{frontend.path}{node}"] == [(3, False), (0, True)]
+
+
+def test_a_page_goes_out_and_comes_back(machine):
+    frontend = machine.connect()
+    assert frontend.backend("store-limit") == "256"
+    stored = frontend.ends.store(1, b"page" * 100)
+    assert frontend.ends.load(1, stored.page_id)[1] == b"page" * 100
+    assert machine.events.masked == set()
+    assert machine.grants.notify_port in machine.events.bound
+    assert machine.events.notified
+
+
+def test_two_domains_share(machine):
+    one, two = machine.connect(3, "domU1"), machine.connect(4, "domU2")
+    one.ends.store(1, b"page" * 100)
+    two.ends.store(1, b"page" * 100)
+    assert [e.sharing_domains for e in machine.store.table.entries()] == [2]
+
+
+def test_other_domains_are_left_alone(machine):
+    machine.create(9, "stranger")
+    assert not any("/9/device/pageshare" in path for path in machine.xenstore.nodes)
+
+
+def test_a_destroyed_domain_is_let_go_at_once(machine):
+    frontend = machine.connect()
+    frontend.ends.store(1, b"page" * 100)
+    machine.xenstore.remove("/local/domain/3")
+    machine.turn()
+    assert machine.grants.mapped == {}
+    assert machine.events.bound == {}
+    assert len(machine.store.table) == 0
+    machine.destroy(3)
+    assert not any(
+        "pageshare" in path.split("/") and "3" in path for path in machine.xenstore.nodes
+    )
+
+
+def test_a_domain_that_died_without_a_word_is_let_go(machine):
+    machine.connect()
+    machine.domains.ended[3] = "the domain is being destroyed"
+    machine.xenstore.fire("@releaseDomain")
+    machine.turn()
+    assert machine.grants.mapped == {}
+    assert machine.store.connections == {}
+
+
+def test_a_domain_comes_back_with_another_id(machine):
+    first = machine.connect(3)
+    first.ends.store(1, b"page" * 100)
+    machine.destroy(3)
+    again = machine.connect(7)
+    assert again.ends.load(1, 1)[0].status == Status.ENOENT
+    assert len(machine.store.table) == 0
+
+
+def test_the_new_domain_is_served_although_the_old_one_is_dying_still(machine):
+    machine.connect(3)
+    machine.domains.ended[3] = "the domain is being destroyed"
+    assert machine.create(7, "domU1").backend("state") == "2"
+
+
+def test_a_domain_may_start_long_after_its_nodes(machine):
+    frontend = machine.create(3, "domU1")
+    for _ in range(5):
+        machine.xenstore.fire(f"{frontend.path}/state")
+        machine.xenstore.fire("@introduceDomain")
+        machine.turn()
+    assert frontend.backend("state") == "2"
+    frontend.offer()
+    assert frontend.backend("state") == "4"
+
+
+def test_an_orderly_close_and_a_new_start(machine):
+    frontend = machine.connect()
+    frontend.ends.store(1, b"page" * 100)
+    frontend.switch(5)
+    assert frontend.backend("state") == "5"
+    assert machine.grants.mapped == {}
+    frontend.switch(6)
+    assert frontend.backend("state") == "6"
+    frontend.switch(1)
+    assert frontend.backend("state") == "2"
+    frontend.offer()
+    assert frontend.backend("state") == "4"
+
+
+BAD = {
+    "protocol_version": ("2", "0", "x", ""),
+    "ring_ref": ("-1", "4294967296", "1 2", "9" * 400, "7"),
+    "directory_ref": ("nonsense", "8"),
+    "event_channel": ("0", "2147483648", "666"),
+    "nr_data_pages": ("0", "65", "1025", "\u0663"),
+    "encoding": ("gzip", ""),
+}
+
+
+@pytest.mark.parametrize(("node", "value"), [(n, v) for n, values in BAD.items() for v in values])
+def test_a_bad_offer_is_refused_and_nothing_stays_mapped(machine, node, value):
+    frontend = machine.create(3, "domU1")
+    frontend.offer(**{node: value})
+    assert frontend.backend("state") == "5"
+    assert machine.grants.mapped == {}
+    assert machine.events.bound == {}
+    frontend.switch(6)
+    frontend.switch(1)
+    assert frontend.backend("state") == "6"  # it had its chance
+
+
+def test_what_an_offer_lacks_is_named():
+    store = FakeXenStore()
+    store.write("/f/protocol-version", "1")
+    store.write("/f/encoding", "lz4")
+    with pytest.raises(ProtocolViolation, match="ring-ref is None"):
+        read_offer(store, "/f", 64)
+    store.close()
+
+
+def test_a_violation_disconnects_that_domain_alone(machine):
+    one, two = machine.connect(3, "domU1"), machine.connect(4, "domU2")
+    one.ends.shared.memory[0:4] = (999).to_bytes(4, "little")
+    one.ends.turn()
+    assert one.backend("state") == "5"
+    assert list(machine.store.connections) == ["domU2"]
+    assert two.ends.ask(request(Op.INVALIDATE_AREA))[0].status == Status.OKAY
+
+
+def test_lost_events_make_every_ring_be_looked_at(machine):
+    frontend = machine.connect()
+    frontend.ends.send(request(Op.INVALIDATE_AREA))
+    machine.events.overflow = True
+    machine.turn()
+    assert len(frontend.ends.receive()) == 1
+
+
+def test_the_stores_end_is_orderly(machine):
+    frontend = machine.connect()
+    original, seen = machine.xenstore.write, []
+
+    def domain_answers(path, value):
+        original(path, value)
+        if path.startswith("/local/domain/0/") and path.endswith("/state"):
+            seen.append(value)
+            if value == "5":
+                original(f"{frontend.path}/state", "6")
+
+    machine.xenstore.write = domain_answers
+    machine.edge.close()
+    assert seen == ["5", "6"]
+    assert machine.grants.closed
+    assert machine.store.connections == {}
+
+
+def test_a_frontend_of_a_former_store_is_told_to_close(tmp_path):
+    machine = Machine(tmp_path)
+    frontend = machine.create(3, "domU1")
+    frontend.machine.xenstore.write(f"{frontend.path}/state", "4")
+    machine.edge._backends.clear()  # the former store was killed
+    machine.start()
+    assert frontend.backend("state") == "5"
+    frontend.switch(6)
+    assert frontend.backend("state") == "6"
+    frontend.switch(1)
+    frontend.offer()
+    assert frontend.backend("state") == "4"
+
+
+def test_nodes_are_not_made_for_a_domain_that_is_gone_meanwhile(machine):
+    machine.domains.alive.add(3)
+    machine.xenstore.write("/local/domain/3/name", "domU1")
+    begin = machine.xenstore.begin
+
+    def late():
+        machine.xenstore.nodes.pop("/local/domain/3/name", None)
+        return begin()
+
+    machine.xenstore.begin = late
+    machine.xenstore.fire("@introduceDomain")
+    machine.turn()
+    assert not any("pageshare" in path for path in machine.xenstore.nodes)
+
+
+def test_a_disturbed_transaction_is_tried_again():
+    store = FakeXenStore()
+    store.disturb = 3
+    run_transaction(store, lambda nodes: nodes.write("/a", "1"))
+    assert store.read("/a") == "1"
+    store.disturb = 10**6
+    with pytest.raises(TransportError, match="disturbed"):
+        run_transaction(store, lambda nodes: nodes.write("/a", "2"))
+    store.close()
+
+
+def test_a_failed_transaction_leaves_nothing():
+    store = FakeXenStore()
+    with pytest.raises(ZeroDivisionError):
+        run_transaction(store, lambda nodes: (nodes.write("/a", "1"), 1 / 0))
+    assert store.read("/a") is None
+    store.close()
+
+
+def test_a_second_domain_of_the_same_name_is_refused(machine):
+    machine.connect(3)
+    second = machine.create(8, "domU1")
+    assert second.backend("state") is None
+    assert next(itertools.islice(machine.store.connections, 1)) == "domU1"
