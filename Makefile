@@ -1,0 +1,54 @@
+# make help lists the targets. Everything else is in .venv/bin/testbed --help.
+
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+PACKAGES := $(shell sed 's/\#.*//' packages-host.txt)
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup packages testbed test test-full bench lint clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: packages $(STAMP) ## install what is missing: Debian packages and .venv
+
+# One look at dpkg's list: the second time, nothing is asked of apt or sudo.
+packages:
+	@set -e; installed=" $$(dpkg-query -W -f '$${Package}=$${db:Status-Status} ' $(PACKAGES) 2>/dev/null || true)"; \
+	missing=; for package in $(PACKAGES); do \
+		case "$$installed" in *" $$package=installed "*) ;; *) missing="$$missing $$package" ;; esac; \
+	done; \
+	lists=$$(find /var/lib/apt/lists -name '*_Packages*' 2>/dev/null | head -n 1); \
+	if [ -n "$$missing" ] || [ -z "$$lists" ]; then (set -x; $(SUDO) apt-get update); fi; \
+	if [ -n "$$missing" ]; then \
+		(set -x; $(SUDO) env DEBIAN_FRONTEND=noninteractive \
+			apt-get install --yes --no-install-recommends $$missing); \
+	fi
+
+$(STAMP): pyproject.toml | packages
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --editable '.[dev]'
+	@touch $@
+
+testbed: setup ## build everything, run the paper's experiment, print the results
+	$(VENV)/bin/testbed run testbed/experiments/figure2.toml
+
+test: setup ## unit, property and system tests (boots the emulated machine)
+	$(VENV)/bin/pytest -m "not full"
+
+test-full: setup lint ## everything, the long tests too
+	$(VENV)/bin/pytest
+
+bench: setup ## measure the times that the README states
+	$(VENV)/bin/testbed bench
+
+lint: setup ## ruff and mypy --strict
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+clean: ## remove .venv and generated files of this checkout (the cache: testbed clean)
+	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
