@@ -73,6 +73,9 @@ def build() -> None:
 def run(
     experiment: Annotated[str, typer.Argument(help="An experiment file, or a shipped one's name.")],
     results: ResultsOption = RESULTS,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Do not go on with an interrupted run of it.")
+    ] = False,
 ) -> None:
     """Run an experiment: build what is missing, boot, measure, report."""
     from orchestrator.experiment import load_experiment
@@ -82,12 +85,8 @@ def run(
     file = _experiment_file(experiment)
     loaded = load_experiment(file)
     with _progress("run") as progress:
-        folder, summary = run_experiment(loaded, file, results, progress)
+        folder, summary = run_experiment(loaded, file, results, progress, anew=anew)
         progress.console.print(result_table(summary))
-        for variant in summary.variants:
-            for reason in variant.reasons:
-                progress.console.print(f"[red]{variant.name}: {escape(reason)}[/]")
-        progress.console.print(f"verdict: {summary.verdict}")
         progress.console.print(f"report:  {folder / 'report.html'}", soft_wrap=True)
     raise typer.Exit(EXIT_OF_VERDICT.get(summary.verdict, GUEST_FAILED))
 

@@ -47,8 +47,10 @@ class Progress:
     def also_to(self, path: Path) -> None:
         """Keep the log there too, what was logged so far included (a run's folder)."""
         with self._lock:
-            shutil.copyfile(self.log_file, path)
-            self._files.append(path.open("a", encoding="utf-8", buffering=1))
+            kept = path.open("a", encoding="utf-8", buffering=1)
+            with self.log_file.open(encoding="utf-8") as so_far:
+                shutil.copyfileobj(so_far, kept)
+            self._files.append(kept)
 
     def log(self, line: str) -> None:
         """One line for the log file, and for the running phase on a terminal."""

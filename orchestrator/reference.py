@@ -18,7 +18,7 @@ from orchestrator.machine import DomainDescription, Machine, MachineDescription,
 from orchestrator.parts import Parts
 from orchestrator.progress import Progress
 from orchestrator.results import RunFolder
-from orchestrator.workloads import KernelCompile
+from orchestrator.workloads import CHECKPOINT_SECONDS, KernelCompile
 from orchestrator.workloads.kernel_compile import make_arguments
 
 __all__ = ["reference_digests"]
@@ -57,7 +57,7 @@ def reference_digests(
 def _compile_without_swap(
     parts: Parts, experiment: Experiment, folder: RunFolder, progress: Progress
 ) -> dict[str, str]:
-    limits = experiment.limits
+    limits, resumes = experiment.limits, experiment.workload.resume
     description = MachineDescription.load().with_domains(
         [
             DomainDescription(
@@ -76,7 +76,8 @@ def _compile_without_swap(
             files,
             folder.path,
             Deadline.after(limits.boot_seconds),
-            consoles=folder.console / NAME,
+            consoles=folder.console_of(NAME),
+            state=folder.state_of(NAME) if resumes else None,
             start_store=False,
             log=progress.log,
         )
@@ -84,7 +85,9 @@ def _compile_without_swap(
             folder.note_machine(NAME, machine.qemu_argv)
             domain = machine.domains[NAME]
             workload = KernelCompile(
-                targets=experiment.objects, arguments=[*make_arguments(), "-j2"]
+                targets=experiment.objects,
+                arguments=[*make_arguments(), "-j2"],
+                checkpoint_seconds=CHECKPOINT_SECONDS if resumes else 0,
             )
             deadline = Deadline.after(limits.variant_seconds)
             result = workload.run(machine, [domain], deadline)[NAME]
@@ -94,4 +97,5 @@ def _compile_without_swap(
                     f"the run that must not swap did ({written.strip()}): "
                     "raise workload.reference_memory_mib"
                 )
-            return dict(result.digests)
+    folder.drop_state(NAME)
+    return dict(result.digests)

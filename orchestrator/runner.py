@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from orchestrator.machine import (
     StoreDescription,
     address_of,
 )
-from orchestrator.metrics import Collector
+from orchestrator.metrics import Collector, Sample
 from orchestrator.parts import Parts
 from orchestrator.progress import Progress
 from orchestrator.provenance import manifest_of
@@ -33,8 +33,9 @@ from orchestrator.results import (
     Summary,
     VariantOutcome,
     finish_run,
+    read_run,
 )
-from orchestrator.workloads import CompileResult, KernelCompile
+from orchestrator.workloads import CHECKPOINT_SECONDS, CompileResult, KernelCompile
 
 __all__ = ["describe_machine", "run_experiment"]
 
@@ -42,12 +43,16 @@ CONTROL_SECONDS = 60.0
 
 
 def run_experiment(
-    experiment: Experiment, file: Path, results: Path, progress: Progress
+    experiment: Experiment, file: Path, results: Path, progress: Progress, *, anew: bool = False
 ) -> tuple[Path, Summary]:
     """Run every variant and return the run's folder and its summary.
 
     A variant that fails is part of the result, with its verdict; the others
-    are run all the same.
+    are run all the same. An experiment whose workload has ``resume`` goes on
+    with its newest interrupted run, in that run's folder.
+
+    Args:
+        anew: leave an interrupted run alone and begin another.
 
     Raises:
         UserError: before anything is built or booted.
@@ -55,11 +60,22 @@ def run_experiment(
     """
     describe_machine(experiment, experiment.variants[0])  # a bad shape is known at once
     parts = build_parts(progress)
-    with RunFolder.create(results, manifest_of(experiment, file, parts.artifacts)) as folder:
+    manifest = manifest_of(experiment, file, parts.artifacts)
+    resumed = None
+    if experiment.workload.resume and not anew:
+        resumed = RunFolder.resume(results, manifest)
+    with resumed or RunFolder.create(results, manifest) as folder:
+        if resumed:
+            progress.console.print(f"going on with {folder.path}; --anew begins another run")
         progress.also_to(folder.path / "commands.log")
         reference = reference_digests(parts, experiment, folder, progress)
+        done = read_run(folder.path)
+        ended_well = {name for name, kept in done.variants.items() if kept.outcome.verdict == "OK"}
         for variant in experiment.variants:
-            _VariantRun(experiment, variant, parts, folder, progress, reference).run()
+            if variant.name in ended_well:
+                continue
+            earlier = done.samples_of(variant.name).samples
+            _VariantRun(experiment, variant, parts, folder, progress, reference, earlier).run()
         with progress.phase("figures and report"):
             summary = finish_run(folder)
     return folder.path, summary
@@ -105,6 +121,8 @@ class _VariantRun:
     folder: RunFolder
     progress: Progress
     reference: dict[str, str] | None
+    earlier: Sequence[Sample] = ()
+    """What was sampled before an interruption."""
 
     def run(self) -> None:
         """Run it and keep its outcome, whatever that is."""
@@ -128,6 +146,8 @@ class _VariantRun:
             reference_digests=self.reference,
         )
         self.folder.write_variant(outcome, peak)
+        if outcome.verdict == "OK":
+            self.folder.drop_state(self.variant.name)
 
     def _boot_and_measure(self) -> tuple[list[DomainOutcome], dict[str, object]]:
         limits = self.experiment.limits
@@ -139,12 +159,17 @@ class _VariantRun:
                 files,
                 self.folder.path,
                 Deadline.after(limits.boot_seconds),
-                consoles=self.folder.console / self.variant.name,
+                consoles=self.folder.console_of(self.variant.name),
+                state=self.folder.state_of(self.variant.name) if self._resumes else None,
                 log=self.progress.log,
             )
             with boot as machine:
                 self._note_boot(machine)
                 return self._measure(machine, Deadline.after(limits.variant_seconds))
+
+    @property
+    def _resumes(self) -> bool:
+        return self.experiment.workload.resume
 
     def _note_boot(self, machine: Machine) -> None:
         name = self.variant.name
@@ -161,10 +186,14 @@ class _VariantRun:
             samples_per_second=statistics.samples_per_second,
             longest_gap_seconds=statistics.longest_gap_seconds,
         )
-        workload = KernelCompile(targets=self.experiment.objects)
+        workload = KernelCompile(
+            targets=self.experiment.objects,
+            checkpoint_seconds=CHECKPOINT_SECONDS if self._resumes else 0,
+        )
         domains = [machine.domains[domain.name] for domain in self.experiment.domains]
         machine.store.reset_peak(Deadline.after(CONTROL_SECONDS))
-        with _sampling(collector, self.variant.name):
+        sampled = self.earlier[-1].seconds if self.earlier else 0.0
+        with _sampling(collector, self.variant.name, sampled):
             results = workload.run(machine, domains, deadline, collector)
         peak = machine.store.peak(Deadline.after(CONTROL_SECONDS))
         return [self._outcome(domain, results[domain.name]) for domain in domains], peak
@@ -181,8 +210,8 @@ class _VariantRun:
 
 
 @contextmanager
-def _sampling(collector: Collector, variant: str) -> Iterator[None]:
-    collector.start(variant)
+def _sampling(collector: Collector, variant: str, after: float) -> Iterator[None]:
+    collector.start(variant, after)
     try:
         yield
     except BaseException:

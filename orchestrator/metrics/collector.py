@@ -103,8 +103,11 @@ class Collector:
         self._poll: _Poll | None = None
         self._failure: str | None = None
 
-    def start(self, variant: str) -> None:
+    def start(self, variant: str, after: float = 0.0) -> None:
         """Throw away what was written before, and sample from now on.
+
+        Args:
+            after: seconds that the variant's earlier samples span, where it is resumed.
 
         Raises:
             InfrastructureError: sampling runs already, or the first read failed.
@@ -119,7 +122,7 @@ class Collector:
         self._failure = None
         self._notes = queue.SimpleQueue()
         begun = before.rpartition("\n")[2]
-        self._poll = _Poll(self._source, self._ring, variant, self._longest_gap, begun)
+        self._poll = _Poll(self._source, self._ring, variant, self._longest_gap, begun, after)
         self._thread = threading.Thread(
             target=self._run, args=(self._poll,), name="collector", daemon=True
         )
@@ -197,6 +200,7 @@ class _Poll:
         variant: str,
         longest_gap: float,
         begun: str = "",
+        after: float = 0.0,
     ) -> None:
         self.taken = VariantSamples(variant)
         self.latest: MarkRecord | None = None
@@ -207,6 +211,7 @@ class _Poll:
         self._longest_gap = longest_gap
         self._stream = RecordStream(begun)
         self._began = time.monotonic()
+        self._after = after
         self._last_poll = self._began
         self._last_record = self._began
 
@@ -225,7 +230,7 @@ class _Poll:
         sample = Sample(
             variant=self.taken.variant,
             host_seconds=now,
-            seconds=now - self._began,
+            seconds=self._after + now - self._began,
             machine=machine,
             dom0=dom0,
             records=records,

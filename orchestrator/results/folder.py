@@ -10,6 +10,7 @@
           ├── samples.jsonl      one line a poll of the statistics
           ├── variants/NAME.json how a variant ended, and its table at the peak
           ├── console/*.log      every console, whole
+          ├── state/             disks of a run that can be resumed, while it is not complete
           ├── report.html
           └── summary.json       last: a folder without it is not complete
 """
@@ -19,16 +20,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from orchestrator.errors import UserError
@@ -70,6 +74,8 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._ours = FileLock(path / ".lock")
+        self._ours.acquire(blocking=False)
         self._lock = threading.Lock()
         self._events = _appender(path / "events.jsonl")
         self._samples = _appender(path / "samples.jsonl")
@@ -96,6 +102,22 @@ class RunFolder:
         _point_latest(root, manifest.run_id)
         return folder
 
+    @classmethod
+    def resume(cls, root: Path, manifest: Manifest) -> RunFolder | None:
+        """The newest interrupted run of the same experiment and artifacts, or None."""
+        for path in sorted(root.glob("*/manifest.json"), reverse=True):
+            run = path.parent
+            if run.is_symlink() or (run / "summary.json").exists():
+                continue
+            if not _same_inputs(Manifest.model_validate_json(path.read_text("utf-8")), manifest):
+                continue
+            with suppress(Timeout):  # that one is not interrupted, it runs
+                folder = cls(run)
+                folder.event("resumed")
+                _point_latest(root, run.name)
+                return folder
+        return None
+
     @property
     def run_id(self) -> str:
         """The run's id: the folder's name."""
@@ -105,6 +127,22 @@ class RunFolder:
     def console(self) -> Path:
         """Where consoles are kept."""
         return self.path / "console"
+
+    def console_of(self, machine: str) -> Path:
+        """A new folder for one machine's consoles: a resumed run has several of a name."""
+        name, number = machine, 1
+        while (self.console / name).exists():
+            number += 1
+            name = f"{machine}-{number}"
+        return self.console / name
+
+    def state_of(self, machine: str) -> Path:
+        """Where a machine's disks live on until :meth:`drop_state`."""
+        return self.path / "state" / machine
+
+    def drop_state(self, machine: str) -> None:
+        """Remove the disks of a machine whose work is done."""
+        shutil.rmtree(self.state_of(machine), ignore_errors=True)
 
     def update_manifest(self, **changes: Any) -> Manifest:
         """Replace fields that were not known at the start (the benchmark's figures)."""
@@ -166,6 +204,7 @@ class RunFolder:
         """Close the logs. May be called twice."""
         self._events.close()
         self._samples.close()
+        self._ours.release()
 
     def __enter__(self) -> Self:
         return self
@@ -184,8 +223,25 @@ class RunFolder:
             file.write(text)
 
 
+def _same_inputs(one: Manifest, other: Manifest) -> bool:
+    def inputs(manifest: Manifest) -> tuple[str, dict[str, str]]:
+        keys = {name: artifact.key for name, artifact in manifest.artifacts.items()}
+        return manifest.experiment.digest, keys
+
+    return inputs(one) == inputs(other)
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Remove a last line without its end: what was being written when the run died."""
+    if path.exists():
+        with path.open("rb+") as file:
+            kept = file.read().rfind(b"\n") + 1
+            file.truncate(kept)
+
+
 def _appender(path: Path) -> TextIOWrapper:
     # Line by line, so that what was seen before a crash is there after it.
+    _cut_torn_line(path)
     return path.open("a", encoding="utf-8", buffering=1)
 
 

@@ -1,9 +1,15 @@
 """What the domUs are made to do: kernel builds, and pages of known contents."""
 
-from orchestrator.workloads.kernel_compile import CompileResult, KernelCompile, Watcher
+from orchestrator.workloads.kernel_compile import (
+    CHECKPOINT_SECONDS,
+    CompileResult,
+    KernelCompile,
+    Watcher,
+)
 from orchestrator.workloads.pagegen import Kind, PageJob, build_pagegen, start_pagegen
 
 __all__ = [
+    "CHECKPOINT_SECONDS",
     "CompileResult",
     "KernelCompile",
     "Kind",

@@ -22,43 +22,52 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import GuestHung, WorkloadFailed
 from orchestrator.machine import DetachedJob, DomainHandle, Machine
 
-__all__ = ["CompileResult", "KernelCompile", "Watcher", "make_arguments"]
+__all__ = ["CHECKPOINT_SECONDS", "CompileResult", "KernelCompile", "Watcher", "make_arguments"]
 
 JOB = "/mnt/scratch/compile"
 _TREE = "/work/linux"
 _UPPER = "/mnt/scratch/upper/linux"
 _PREPARE_SECONDS = 60.0
+CHECKPOINT_SECONDS = 60
+"""How often a build that can be resumed is made safe: what an interruption costs at most."""
 _COLLECT_SECONDS = 120.0
 
 _SCRIPT = """\
 cd {job} || exit 1
-rm -f times digests
-{resume}
+rm -f digests
 read start rest </proc/uptime
+{resume}
 chroot /toolchain /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp \\
     make -C {tree} {arguments} {targets}
 status=$?
 read end rest </proc/uptime
-echo "$start $end" >times
 {stop}
+echo "$start $end" >>times
 [ $status = 0 ] || exit $status
 cd /toolchain{tree} && {objects} | xargs sha256sum >{job}/digests
 """
 
 # A domU that vanishes can leave objects whose data never reached the disk. So
 # what is newer than the last completed sync is thrown away, and make builds it
-# again; all else is taken as it is. (The upper layer is only read here.)
+# again; all else is taken as it is. (The upper layer is only read here.) Each
+# session's time is kept with its checkpoints, so that they can be added up.
 _RESUME = """\
+[ ! -e times.now ] || {{ cat times.now >>times && rm times.now; }}
 if [ -e checkpoint ] && [ -d {upper} ]; then
     (cd {upper} && find . -newer {job}/checkpoint \\
         \\( -name '*.o' -o -name '*.a' -o -name '.*.cmd' -o -name 'vmlinux*' \\)) |
         (cd /toolchain{tree} && xargs -r rm -f)
 fi
-checkpoint() {{ touch checkpoint.new && sync && mv checkpoint.new checkpoint; }}
+checkpoint() {{
+    read now rest </proc/uptime
+    touch checkpoint.new && sync && mv checkpoint.new checkpoint
+    echo "$start $now" >times.new && mv times.new times.now
+}}
 (while sleep {seconds}; do checkpoint; done) &
 saver=$!
 """
-_STOP = "kill $saver; checkpoint"
+_STOP = "kill $saver; checkpoint; rm times.now"
+_ONE_SESSION = "rm -f times"
 
 
 class Watcher(Protocol):
@@ -86,7 +95,8 @@ class CompileResult:
     exit_code: int
     """Always 0: another one raises."""
     guest_seconds: float
-    """By the domU's own clock, from before make to after it."""
+    """By the domU's own clock, from before make to after it; of a resumed build, the
+    sum over its sessions, up to the last checkpoint of each that was interrupted."""
     wall_seconds: float
     """By the host's clock, from the barrier until the end was seen."""
     digests: dict[str, str]
@@ -139,7 +149,7 @@ class KernelCompile:
         everything = f"(cd {_UPPER} && find . -name '*.o' | sed 's,^./,,' | sort); {named}"
         only_objects = all(target.endswith(".o") for target in self.targets)
         return _SCRIPT.format(
-            resume=resume if self.checkpoint_seconds else "",
+            resume=resume if self.checkpoint_seconds else _ONE_SESSION,
             stop=_STOP if self.checkpoint_seconds else "",
             arguments=shlex.join(self.arguments),
             targets=shlex.join(self.targets),
@@ -202,12 +212,13 @@ def _release(machine: Machine, jobs: Sequence[DetachedJob], deadline: Deadline) 
 
 def _collect(job: DetachedJob, wall_seconds: float, deadline: Deadline) -> CompileResult:
     limit = deadline.within(_COLLECT_SECONDS)
-    start, end = job.ssh.read_file(f"{job.folder}/times", deadline=limit).split()
+    sessions = job.ssh.read_file(f"{job.folder}/times", deadline=limit).splitlines()
+    spans = [(float(start), float(end)) for start, end in map(str.split, sessions)]
     lines = job.ssh.read_file(f"{job.folder}/digests", deadline=limit).splitlines()
     digests = {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
     return CompileResult(
         exit_code=0,
-        guest_seconds=round(float(end) - float(start), 2),
+        guest_seconds=round(sum(end - start for start, end in spans), 2),
         wall_seconds=round(wall_seconds, 2),
         digests=digests,
         log=job.log(deadline=limit),

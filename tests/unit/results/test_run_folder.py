@@ -177,3 +177,43 @@ def test_a_stale_peak_of_the_store_is_not_used(tmp_path):
     assert variant.logical_bytes == 3000 * 4096
     assert variant.sharing_histogram is None
     assert any("higher peak" in warning for warning in variant.warnings)
+
+
+def test_an_interrupted_run_is_found_again_and_goes_on(tmp_path):
+    with RunFolder.create(tmp_path, manifest("run-1")) as first:
+        first.append_sample(sample("default", 0.0, [parsed(mark(0))]))
+        first.state_of("default").mkdir(parents=True)
+    with (first.path / "samples.jsonl").open("a") as file:
+        file.write('{"variant": "default", "cut')  # the host died while it wrote
+    resumed = RunFolder.resume(tmp_path, manifest("run-2"))
+    assert resumed is not None and resumed.path == first.path
+    resumed.append_sample(sample("default", 1.0, [parsed(mark(1))]))
+    assert RunFolder.resume(tmp_path, manifest("run-2")) is None, "it runs: it is not interrupted"
+    resumed.close()
+    run = read_run(first.path)
+    assert [one.seconds for one in run.samples["default"].samples] == [0.0, 1.0]
+    assert [one.event for one in run.events] == ["resumed"]
+
+
+def test_only_the_same_experiment_and_artifacts_go_on(tmp_path):
+    RunFolder.create(tmp_path, manifest("run-1")).close()
+    other = manifest("run-2")
+    entry = other.experiment.model_copy(update={"digest": "0" * 64})
+    assert RunFolder.resume(tmp_path, other.model_copy(update={"experiment": entry})) is None
+    artifacts = {name: a.model_copy(update={"key": "0"}) for name, a in other.artifacts.items()}
+    assert artifacts
+    assert RunFolder.resume(tmp_path, other.model_copy(update={"artifacts": artifacts})) is None
+
+
+def test_a_complete_run_does_not_go_on(copy, finished):
+    known = read_run(copy).manifest
+    run = copy.parent / "runs" / known.run_id
+    run.parent.mkdir()
+    copy.rename(run)
+    assert RunFolder.resume(run.parent, known) is None
+
+
+def test_each_machine_of_a_resumed_run_has_its_own_consoles(tmp_path):
+    with RunFolder.create(tmp_path, manifest("run")) as folder:
+        folder.console_of("default").mkdir()
+        assert folder.console_of("default").name == "default-2"
