@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
+from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 
 from orchestrator.build import build_parts
 from orchestrator.deadline import Deadline
 from orchestrator.errors import UserError
-from orchestrator.machine import DomainDescription, Machine, MachineDescription, address_of
+from orchestrator.machine import Machine, MachineDescription
 from orchestrator.machine.session import ENDPOINTS_FILE
 from orchestrator.progress import Progress
 
@@ -30,9 +31,8 @@ def open_shell(name: str, command: list[str], results: Path, progress: Progress)
     if endpoints is not None:
         return _ssh(endpoints, name, command)
 
-    description = MachineDescription.load().with_domains(
-        DomainDescription(name=f"domU{n}", address=address_of(n - 1)) for n in (1, 2)
-    )
+    description = MachineDescription.load()
+    _known(name, ["dom0", *(domain.name for domain in description.domains)])
     parts = build_parts(progress)
     with ExitStack() as stack:
         run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="testbed-shell-")))
@@ -53,7 +53,11 @@ def _running(results: Path) -> dict[str, list[str]] | None:
     return None
 
 
+def _known(name: str, names: Collection[str]) -> None:
+    if name not in names:
+        raise UserError(f"{name}: no such domain; there are {', '.join(names)}")
+
+
 def _ssh(endpoints: dict[str, list[str]], name: str, command: list[str]) -> int:
-    if name not in endpoints:
-        raise UserError(f"{name}: no such domain; there are {', '.join(endpoints)}")
+    _known(name, endpoints)
     return subprocess.run([*endpoints[name], *command], check=False).returncode

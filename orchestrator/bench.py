@@ -45,7 +45,7 @@ def run_bench(progress: Progress, results: Path) -> None:
     manifest = manifest_of(experiment, file, parts.artifacts, name="bench")
     description = describe_machine(experiment, experiment.variants[0])
     with ExitStack() as stack:
-        folder = stack.enter_context(RunFolder.create(results, manifest))
+        folder = stack.enter_context(RunFolder.create(results, manifest, latest=False))
         payload = stack.enter_context(tempfile.TemporaryDirectory(prefix="testbed-payload-"))
         started = time.monotonic()
         with progress.phase("boot: Xen, dom0, store, two domUs") as log:

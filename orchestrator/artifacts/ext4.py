@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.commands import Log, run, silent
 from orchestrator.deadline import Deadline
 
-__all__ = ["make_ext4", "make_swap", "set_times"]
+__all__ = ["make_ext4", "set_times"]
 
 EPOCH = 1_700_000_000
 """The modification time of everything that we generate (seconds since 1970)."""
@@ -69,13 +69,3 @@ def make_ext4(
     argv += ["-E", f"root_owner=0:0,hash_seed={identity},lazy_itable_init=1", "-d", source, image]
     times = {"E2FSPROGS_FAKE_TIME": str(EPOCH)}
     run(argv, env=times, log=log, deadline=deadline)
-
-
-def make_swap(
-    image: Path, size: int, *, log: Log = silent, deadline: Deadline | None = None
-) -> None:
-    """Write ``image``, a sparse swap disk of ``size`` bytes with its signature."""
-    with image.open("wb") as file:
-        file.truncate(size)
-    image.chmod(0o600)
-    run(["mkswap", "-q", image], log=log, deadline=deadline)

@@ -81,8 +81,11 @@ class RunFolder:
         self._samples = _appender(path / "samples.jsonl")
 
     @classmethod
-    def create(cls, root: Path, manifest: Manifest) -> RunFolder:
+    def create(cls, root: Path, manifest: Manifest, *, latest: bool = True) -> RunFolder:
         """Make ``root/<run id>``, write the manifest, and point ``root/latest`` to it.
+
+        Args:
+            latest: False for what is no run of an experiment.
 
         Raises:
             UserError: a run of that id is there, or the folder cannot be made.
@@ -99,7 +102,8 @@ class RunFolder:
             raise UserError(f"{path}: cannot make the run's folder: {reason}") from None
         write_atomically(path / "manifest.json", _pretty(manifest))
         folder = cls(path)
-        _point_latest(root, manifest.run_id)
+        if latest:
+            _point_latest(root, manifest.run_id)
         return folder
 
     @classmethod

@@ -26,6 +26,8 @@ def verify_run(run_dir: Path) -> list[str]:
     is computed again from the samples, and the parts must add up. A verdict
     other than OK is no finding: a failed run's folder may be flawless.
     """
+    if not (run_dir / "summary.json").exists():
+        return [f"{run_dir}: summary.json is missing: the run is not complete"]
     findings = list(_files(run_dir))
     if findings:
         return findings
@@ -33,8 +35,7 @@ def verify_run(run_dir: Path) -> list[str]:
         run = read_run(run_dir)
     except UserError as error:
         return [str(error)]
-    if run.summary is None:
-        return ["summary.json: missing: the run is not complete"]
+    assert run.summary is not None
     findings = list(_differences(run))
     for variant in run.summary.variants:
         findings += _sums(variant)

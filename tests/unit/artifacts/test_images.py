@@ -14,7 +14,7 @@ from orchestrator.artifacts.assembly import authorize
 from orchestrator.artifacts.cache import Artifact, Cache
 from orchestrator.artifacts.context import BuildContext, checkout, read_list
 from orchestrator.artifacts.debian import parse_sources
-from orchestrator.artifacts.ext4 import make_ext4, make_swap, set_times
+from orchestrator.artifacts.ext4 import make_ext4, set_times
 from orchestrator.artifacts.host_tools import elf_machine, foreign_files, recorded_command
 from orchestrator.artifacts.keys import client_key
 from orchestrator.artifacts.payload import make_payload
@@ -53,13 +53,6 @@ def test_an_image_holds_its_source_and_has_a_fixed_identity(tmp_path: Path) -> N
     ).stdout
     assert re.search(r"mtime: \S+ -- Sun Sep  9 01:46:40 2001", shown)
     assert re.search(r"User: +0 +Group: +0", shown)
-
-
-def test_a_swap_disk_carries_the_signature(tmp_path: Path) -> None:
-    image = tmp_path / "swap"
-    make_swap(image, 8 << 20)
-    assert image.stat().st_size == 8 << 20
-    assert image.read_bytes()[4086:4096] == b"SWAPSPACE2"
 
 
 def test_a_payload_disk_holds_kernel_files_and_bytes(tmp_path: Path) -> None:
