@@ -1,4 +1,4 @@
-"""An experiment from its file to its summary: build, then boot and measure each variant."""
+"""One variant of an experiment: a machine of its own, booted, measured and torn down."""
 
 from __future__ import annotations
 
@@ -9,110 +9,25 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.build import build_parts
 from orchestrator.deadline import Deadline
 from orchestrator.errors import TestbedError
 from orchestrator.experiment import Experiment, Variant
 from orchestrator.latency import domain_latency
-from orchestrator.machine import (
-    DomainDescription,
-    DomainHandle,
-    Machine,
-    MachineDescription,
-    StoreDescription,
-    address_of,
-)
+from orchestrator.machine import DomainHandle, Machine
 from orchestrator.metrics import Collector, Sample
 from orchestrator.parts import Parts
 from orchestrator.progress import Progress
-from orchestrator.provenance import manifest_of
-from orchestrator.reference import reference_digests
-from orchestrator.results import (
-    DomainOutcome,
-    RunFolder,
-    Summary,
-    VariantOutcome,
-    finish_run,
-    read_run,
-)
+from orchestrator.results import DomainOutcome, RunFolder, VariantOutcome
+from orchestrator.runner.shape import describe_machine
 from orchestrator.workloads import CHECKPOINT_SECONDS, CompileResult, KernelCompile
 
-__all__ = ["describe_machine", "run_experiment"]
+__all__ = ["VariantRun"]
 
 CONTROL_SECONDS = 60.0
 
 
-def run_experiment(
-    experiment: Experiment, file: Path, results: Path, progress: Progress, *, anew: bool = False
-) -> tuple[Path, Summary]:
-    """Run every variant and return the run's folder and its summary.
-
-    A variant that fails is part of the result, with its verdict; the others
-    are run all the same. An experiment whose workload has ``resume`` goes on
-    with its newest interrupted run, in that run's folder.
-
-    Args:
-        anew: leave an interrupted run alone and begin another.
-
-    Raises:
-        UserError: before anything is built or booted.
-        InfrastructureError: the artifacts could not be built.
-    """
-    describe_machine(experiment, experiment.variants[0])  # a bad shape is known at once
-    parts = build_parts(progress)
-    manifest = manifest_of(experiment, file, parts.artifacts)
-    resumed = None
-    if experiment.workload.resume and not anew:
-        resumed = RunFolder.resume(results, manifest)
-    with resumed or RunFolder.create(results, manifest) as folder:
-        if resumed:
-            progress.console.print(f"going on with {folder.path}; --anew begins another run")
-        progress.also_to(folder.path / "commands.log")
-        reference = reference_digests(parts, experiment, folder, progress)
-        done = read_run(folder.path)
-        ended_well = {name for name, kept in done.variants.items() if kept.outcome.verdict == "OK"}
-        for variant in experiment.variants:
-            if variant.name in ended_well:
-                continue
-            earlier = done.samples_of(variant.name).samples
-            _VariantRun(experiment, variant, parts, folder, progress, reference, earlier).run()
-        with progress.phase("figures and report"):
-            summary = finish_run(folder)
-    return folder.path, summary
-
-
-def describe_machine(experiment: Experiment, variant: Variant) -> MachineDescription:
-    """The machine that one variant of an experiment runs on.
-
-    Raises:
-        UserError: the domUs do not fit into the machine.
-    """
-    store = StoreDescription(
-        arena_bytes=experiment.arena_bytes,
-        mark_interval_ms=experiment.store.mark_interval_ms,
-        max_data_pages=experiment.store.max_data_pages,
-    )
-    return (
-        MachineDescription.load()
-        .with_domains(())
-        .with_store(store)
-        .with_domains(
-            DomainDescription(
-                name=domain.name,
-                address=address_of(index),
-                memory_mib=domain.memory_mib,
-                quota_bytes=domain.quota_bytes,
-                group=domain.group,
-                swap_mib=domain.swap_mib,
-                randomize_va_space=variant.randomize_va_space,
-            )
-            for index, domain in enumerate(experiment.domains)
-        )
-    )
-
-
 @dataclass
-class _VariantRun:
+class VariantRun:
     """One variant: a machine of its own, booted, measured and torn down."""
 
     experiment: Experiment

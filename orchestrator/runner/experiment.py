@@ -1,0 +1,55 @@
+"""All variants of an experiment, one after the other, and what they come to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestrator.build import build_parts
+from orchestrator.experiment import Experiment
+from orchestrator.progress import Progress
+from orchestrator.provenance import manifest_of
+from orchestrator.reference import reference_digests
+from orchestrator.results import RunFolder, Summary, finish_run, read_run
+from orchestrator.runner.shape import describe_machine
+from orchestrator.runner.variant import VariantRun
+
+__all__ = ["run_experiment"]
+
+
+def run_experiment(
+    experiment: Experiment, file: Path, results: Path, progress: Progress, *, anew: bool = False
+) -> tuple[Path, Summary]:
+    """Run every variant and return the run's folder and its summary.
+
+    A variant that fails is part of the result, with its verdict; the others
+    are run all the same. An experiment whose workload has ``resume`` goes on
+    with its newest interrupted run, in that run's folder.
+
+    Args:
+        anew: leave an interrupted run alone and begin another.
+
+    Raises:
+        UserError: before anything is built or booted.
+        InfrastructureError: the artifacts could not be built.
+    """
+    describe_machine(experiment, experiment.variants[0])  # a bad shape is known at once
+    parts = build_parts(progress)
+    manifest = manifest_of(experiment, file, parts.artifacts)
+    resumed = None
+    if experiment.workload.resume and not anew:
+        resumed = RunFolder.resume(results, manifest)
+    with resumed or RunFolder.create(results, manifest) as folder:
+        if resumed:
+            progress.console.print(f"going on with {folder.path}; --anew begins another run")
+        progress.also_to(folder.path / "commands.log")
+        reference = reference_digests(parts, experiment, folder, progress)
+        done = read_run(folder.path)
+        ended_well = {name for name, kept in done.variants.items() if kept.outcome.verdict == "OK"}
+        for variant in experiment.variants:
+            if variant.name in ended_well:
+                continue
+            earlier = done.samples_of(variant.name).samples
+            VariantRun(experiment, variant, parts, folder, progress, reference, earlier).run()
+        with progress.phase("figures and report"):
+            summary = finish_run(folder)
+    return folder.path, summary
