@@ -32,7 +32,8 @@ def run_experiment(
         UserError: before anything is built or booted.
         InfrastructureError: the artifacts could not be built.
     """
-    describe_machine(experiment, experiment.variants[0])  # a bad shape is known at once
+    for variant in experiment.variants:
+        describe_machine(experiment, variant)  # a bad shape is known at once
     parts = build_parts(progress)
     manifest = manifest_of(experiment, file, parts.artifacts)
     resumed = None

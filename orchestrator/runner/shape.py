@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.experiment import Experiment, Variant
+from orchestrator.experiment import Domain, Experiment, Variant
 from orchestrator.machine import (
     DomainDescription,
     MachineDescription,
@@ -15,6 +15,8 @@ __all__ = ["describe_machine"]
 
 def describe_machine(experiment: Experiment, variant: Variant) -> MachineDescription:
     """The machine that one variant of an experiment runs on.
+
+    A domU has the same address in every variant that it is part of.
 
     Raises:
         UserError: the domUs do not fit into the machine.
@@ -37,7 +39,15 @@ def describe_machine(experiment: Experiment, variant: Variant) -> MachineDescrip
                 group=domain.group,
                 swap_mib=domain.swap_mib,
                 randomize_va_space=variant.randomize_va_space,
+                kernel_arguments=_kernel_arguments(domain, variant),
             )
             for index, domain in enumerate(experiment.domains)
+            if domain in experiment.domains_of(variant)
         )
     )
+
+
+def _kernel_arguments(domain: Domain, variant: Variant) -> tuple[str, ...]:
+    # frontswap takes a page before any swap device is asked
+    without_store = ("xen-pageshare.enabled=0",) if variant.swap != "pageshare" else ()
+    return (*without_store, *domain.kernel_arguments, *variant.kernel_arguments)
