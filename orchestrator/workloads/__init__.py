@@ -6,6 +6,7 @@ from orchestrator.workloads.kernel_compile import (
     KernelCompile,
     Watcher,
 )
+from orchestrator.workloads.page_loop import PageLoop, PageLoops
 from orchestrator.workloads.pagegen import Kind, PageJob, build_pagegen, start_pagegen
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "KernelCompile",
     "Kind",
     "PageJob",
+    "PageLoop",
+    "PageLoops",
     "Watcher",
     "build_pagegen",
     "start_pagegen",
