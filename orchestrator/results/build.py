@@ -138,7 +138,7 @@ def _compare(outcome: VariantOutcome) -> DigestComparison:
         for domain in outcome.domains
         if domain.workload == "kernel-compile"
     }
-    return compare_digests(digests, outcome.reference_digests, partial=outcome.expect != "OK")
+    return compare_digests(digests, outcome.reference_digests, partial=outcome.verdict != "OK")
 
 
 def _most_counted(marks: Sequence[MarkRecord]) -> dict[str, dict[str, int]]:

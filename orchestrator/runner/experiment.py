@@ -10,6 +10,7 @@ from orchestrator.progress import Progress
 from orchestrator.provenance import manifest_of
 from orchestrator.reference import reference_digests
 from orchestrator.results import RunFolder, Summary, finish_run, read_run
+from orchestrator.runner.setting import Setting
 from orchestrator.runner.shape import describe_machine
 from orchestrator.runner.variant import VariantRun
 
@@ -43,14 +44,17 @@ def run_experiment(
         if resumed:
             progress.console.print(f"going on with {folder.path}; --anew begins another run")
         progress.also_to(folder.path / "commands.log")
-        reference = reference_digests(parts, experiment, folder, progress)
+        reference = None
+        if experiment.workload.kind == "kernel-compile":
+            reference = reference_digests(parts, experiment, folder, progress)
         done = read_run(folder.path)
-        ended_well = {name for name, kept in done.variants.items() if kept.outcome.verdict == "OK"}
         for variant in experiment.variants:
-            if variant.name in ended_well:
+            kept = done.variants.get(variant.name)
+            if kept and kept.outcome.verdict == variant.expect:
                 continue
             earlier = done.samples_of(variant.name).samples
-            VariantRun(experiment, variant, parts, folder, progress, reference, earlier).run()
+            setting = Setting(experiment, variant, parts, folder, progress, reference, earlier)
+            VariantRun(setting).run()
         with progress.phase("figures and report"):
             summary = finish_run(folder)
     return folder.path, summary

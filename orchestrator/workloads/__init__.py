@@ -7,6 +7,7 @@ from orchestrator.workloads.kernel_compile import (
     Watcher,
 )
 from orchestrator.workloads.page_loop import PageLoop, PageLoops
+from orchestrator.workloads.page_stream import PageStream
 from orchestrator.workloads.pagegen import Kind, PageJob, build_pagegen, start_pagegen
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "PageJob",
     "PageLoop",
     "PageLoops",
+    "PageStream",
     "Watcher",
     "build_pagegen",
     "start_pagegen",

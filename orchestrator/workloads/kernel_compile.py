@@ -130,7 +130,7 @@ class KernelCompile:
     patient: bool = False
     """Where a build fails, wait for the other domUs' ends before it is told."""
     asking: Callable[[], AbstractContextManager[object]] = nullcontext
-    """Held while a domU is asked whether it is done."""
+    """Held while a domU is asked something."""
     arguments: Sequence[str] = field(default_factory=lambda: make_arguments())
 
     def run(
@@ -149,12 +149,14 @@ class KernelCompile:
         watcher = watcher or _Nobody()
         prepare = deadline.within(_PREPARE_SECONDS)
         calls = [lambda domain=domain: self._prepare(domain, prepare) for domain in domains]
-        jobs = dict(zip((d.name for d in domains), machine.in_parallel(calls), strict=True))
-        started = _release(machine, list(jobs.values()), prepare)
+        with self.asking():
+            jobs = dict(zip((d.name for d in domains), machine.in_parallel(calls), strict=True))
+            started = _release(machine, list(jobs.values()), prepare)
         watcher.note("workload-started")
         ended = self._wait(machine, jobs, deadline, watcher)
         watcher.note("workload-ended")
-        return {name: _collect(jobs[name], ended[name] - started, deadline) for name in jobs}
+        with self.asking():
+            return {name: _collect(jobs[name], ended[name] - started, deadline) for name in jobs}
 
     def script(self) -> str:
         """What runs in each domU (sh)."""
@@ -203,13 +205,12 @@ class KernelCompile:
             for name in [name for name in jobs if name not in ended]:
                 with self.asking():
                     status = jobs[name].poll(deadline=deadline)
-                if status is None:
-                    continue
-                ended[name] = time.monotonic()
-                if status:
-                    failures.append(_failure(name, jobs[name], status))
-                    if not self.patient:
-                        raise failures[0]
+                    if status:
+                        failures.append(_failure(name, jobs[name], status))
+                if failures and not self.patient:
+                    raise failures[0]
+                if status is not None:
+                    ended[name] = time.monotonic()
             if deadline.expired:
                 late = ", ".join(sorted(jobs.keys() - ended.keys()))
                 raise GuestHung(f"{late}: the build did not end before its deadline")

@@ -60,8 +60,8 @@ def page_loop_script(loop: PageLoop, folder: str = FOLDER, program: str = PROGRA
 class PageLoops:
     """The loops of all domUs that do nothing else. Safe to use from several threads."""
 
-    program: Path
-    """From ``build_pagegen``."""
+    program: Path | None
+    """From ``build_pagegen``; None where no domU has a loop."""
     loops: Mapping[str, PageLoop]
     """By the domU's name."""
     asking: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -78,7 +78,7 @@ class PageLoops:
     def start(self, domain: DomainHandle, deadline: Deadline) -> None:
         """Begin in a domU that has just come up; nothing if it has no loop."""
         loop = self.loops.get(domain.name)
-        if loop is None:
+        if loop is None or self.program is None:
             return
         # anew each time: a domU that was destroyed may have kept half of the file
         put_pagegen(domain.ssh, self.program, deadline)
