@@ -1,6 +1,6 @@
 """``pagegen``: pages of known contents that go out and come back.
 
-The program (``testbed/workload/pagegen.c``) is built through the artifact
+The program (``testbed/workload/*.c``) is built through the artifact
 cache and copied to a domU's scratch disk; each run of it is a detached job.
 """
 
@@ -37,15 +37,16 @@ def build_pagegen(cache: Cache, *, log: Log = silent, deadline: Deadline | None 
         UserError: the cross compiler is not installed.
         InfrastructureError: it does not compile.
     """
-    source = checkout() / "testbed/workload/pagegen.c"
+    folder = checkout() / "testbed/workload"
+    sources = sorted(folder.glob("*.c"))
     version = run([_COMPILER, "-dumpfullversion"], log=log, deadline=deadline).stdout.strip()
 
-    def build(folder: Path) -> None:
-        output = folder / "pagegen"
-        run([_COMPILER, *_FLAGS, "-o", output, source], log=log, deadline=deadline)
+    def build(destination: Path) -> None:
+        output = destination / "pagegen"
+        run([_COMPILER, *_FLAGS, "-o", output, *sources], log=log, deadline=deadline)
 
     inputs: dict[str, str | Path] = {
-        "source": source,
+        "sources": folder,
         "compiler": version,
         "flags": " ".join(_FLAGS),
     }
