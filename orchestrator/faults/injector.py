@@ -113,9 +113,9 @@ class Injector:
             case "destroy-domain":
                 done = self._destroy_domain(strike.domain or "")
         back = time.monotonic()
-        self._recover()
+        status = self._recover()
         recovered = time.monotonic()
-        self._verify(f"after {strike.kind} {strike.number}")
+        self._verify(f"after {strike.kind} {strike.number}", status)
         self.struck(
             FaultOutcome(
                 kind=strike.kind,
@@ -153,25 +153,25 @@ class Injector:
         self.loops.start(domain, deadline)
         return f"xl destroy {name} (domain {handle.domid}); created again as {domain.domid}"
 
-    def _recover(self) -> None:
-        """Wait until the store answers and has every domU."""
+    def _recover(self) -> dict[str, Any]:
+        """Wait until the store answers and has every domU; its ``status`` then."""
         deadline = Deadline.after(RECOVERY_SECONDS)
         wanted = {domain.name for domain in self.machine.description.client_domains}
         while True:
             self.machine.check()
-            missing = wanted - set(self.machine.store.control("status", deadline)["connected"])
+            status = self.machine.store.control("status", deadline)
+            missing = wanted - set(status["connected"])
             if not missing:
-                return
+                return status
             if deadline.expired:
                 names = ", ".join(sorted(missing))
                 raise GuestHung(f"{names}: not connected to the store before the deadline")
             if self._stop.wait(0.3):
-                return
+                return status
 
-    def _verify(self, when: str) -> None:
-        store, deadline = self.machine.store, Deadline.after(RECOVERY_SECONDS)
-        found = [str(problem) for problem in store.control("verify", deadline)["problems"]]
-        found += _open_books(store.control("status", deadline))
+    def _verify(self, when: str, status: dict[str, Any]) -> None:
+        answer = self.machine.store.control("verify", Deadline.after(RECOVERY_SECONDS))
+        found = [str(problem) for problem in answer["problems"]] + _open_books(status)
         self.problems += [f"{when}, the store finds: {problem}" for problem in found[:SHOWN]]
         if len(found) > SHOWN:
             self.problems.append(f"{when}, the store finds {len(found) - SHOWN} more")

@@ -96,8 +96,10 @@ class _FaultyCompile:
                 failure = self._build_on(workload, watcher, injector)
                 injector.stop()
                 loops.finish(self.deadline)
-        finally:
+        except TestbedError:
             self.measured.domains = self._outcomes(loops)
+            raise
+        self.measured.domains = self._outcomes(loops)
         if failure is not None:
             raise failure
 

@@ -3,7 +3,7 @@
 In a domU, below ``/mnt/scratch/jobs/page-loop``::
 
     stop    the loop ends after this round
-    rounds  how many were complete and good
+    rounds  a line for each complete and good round: its number
     last    what pagegen printed in the newest one
 """
 
@@ -37,7 +37,7 @@ while [ ! -e stop ]; do
     status=$?
     [ $status = 0 ] || {{ cat last; exit $status; }}
     round=$((round + 1))
-    echo $round >rounds
+    echo $round >>rounds
 done
 """
 
@@ -133,9 +133,9 @@ class PageLoops:
         self.problems.append(f"{name}: {_mismatches(said)} came back different in round {round_}")
 
     def _count(self, name: str, job: DetachedJob, deadline: Deadline) -> None:
-        line = f"read n <{FOLDER}/rounds && echo $n"
+        last = ["tail", "-n", "1", f"{FOLDER}/rounds"]
         with self.asking():
-            said = job.ssh.run(line, deadline=deadline, check=False).stdout.strip()
+            said = job.ssh.run(last, deadline=deadline, check=False).stdout.strip()
         self.rounds[name] = self.rounds.get(name, 0) + (int(said) if said.isdigit() else 0)
 
 
