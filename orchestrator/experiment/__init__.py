@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.experiment.faults import Fault, FaultKind
 from orchestrator.experiment.load import load_experiment, shipped_experiments
 from orchestrator.experiment.model import (
     Domain,
@@ -9,18 +10,24 @@ from orchestrator.experiment.model import (
     Limits,
     Statistics,
     Store,
+    Swap,
     Variant,
-    Workload,
 )
+from orchestrator.experiment.workload import Mix, Workload, WorkloadKind
 
 __all__ = [
     "Domain",
     "Experiment",
+    "Fault",
+    "FaultKind",
     "Limits",
+    "Mix",
     "Statistics",
     "Store",
+    "Swap",
     "Variant",
     "Workload",
+    "WorkloadKind",
     "load_experiment",
     "shipped_experiments",
 ]

@@ -56,6 +56,8 @@ def _read(path: Path, checkout: Path) -> dict[str, Any]:
 
 def _objects(path: Path, experiment: Experiment, checkout: Path) -> tuple[str, ...]:
     workload = experiment.workload
+    if workload.kind != "kernel-compile":
+        return ()
     if workload.target is not None:
         return (workload.target,)
     assert workload.objects_file is not None
@@ -169,6 +171,8 @@ def _allowed(location: tuple[int | str, ...]) -> str:
     if not names or model is None:
         return ""
     schema = model.model_json_schema()["properties"].get(names[-1], {})
+    if isinstance(location[-1], int):
+        schema = schema.get("items", schema)
     options = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
     return " or ".join(filter(None, (_in_words(option) for option in options)))
 
@@ -178,7 +182,6 @@ KINDS = {
     "number": "a number",
     "string": "a text",
     "boolean": "true or false",
-    "array": "one or more tables",
 }
 
 
@@ -189,6 +192,11 @@ def _in_words(schema: Mapping[str, Any]) -> str:
         return repr(schema["const"])
     if "description" in schema and "pattern" in schema:
         return str(schema["description"])
+    if "prefixItems" in schema:
+        return f"a list: {', '.join(map(_in_words, schema['prefixItems']))}"
+    if schema.get("type") == "array":
+        items = schema.get("items", {})
+        return "one or more tables" if "$ref" in items else f"a list of {_in_words(items)}"
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
     high = schema.get("maximum")
     kind = KINDS.get(schema.get("type", ""), "a table")

@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from orchestrator.experiment.faults import Fault
+from orchestrator.experiment.table import KernelArguments, Name, Table
+from orchestrator.experiment.workload import Workload
 
 __all__ = [
     "Domain",
@@ -17,25 +21,14 @@ __all__ = [
     "Limits",
     "Statistics",
     "Store",
+    "Swap",
     "Variant",
-    "Workload",
 ]
 
 MIB = 1024 * 1024
 
-Name = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,30}$",
-        description="a letter, then up to 30 letters, digits, '_' or '-'",
-    ),
-]
-
-
-class Table(BaseModel):
-    """A TOML table: frozen, strict, and closed to keys that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+Swap = Literal["pageshare", "zram", "disk"]
+"""Where a domU's swapped pages go: to the store, to its own memory, to its disk."""
 
 
 class Variant(Table):
@@ -46,6 +39,19 @@ class Variant(Table):
     """How the report and the table call it; the name where empty."""
     randomize_va_space: Literal[0, 1, 2]
     """The guests' ``kernel.randomize_va_space``: 2 is the kernel's default, 0 is off."""
+    kernel_arguments: KernelArguments = ()
+    """Further words for the command line of every domU's kernel."""
+    swap: Swap = "pageshare"
+    zram_compressor: Literal["lz4", "lzo", "lzo-rle", "zstd"] = "lz4"
+    """Where ``swap`` is ``zram``; the kernel must have it."""
+    expect: Literal["OK", "WORKLOAD_FAILED"] = "OK"
+    """How it must end for the run to be good."""
+    fault: Annotated[tuple[Fault, ...], Field(strict=False, max_length=8)] = ()
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What goes wrong on purpose, in the order of the file."""
+        return self.fault
 
     @property
     def label(self) -> str:
@@ -64,6 +70,20 @@ class Domain(Table):
     """Its swap disk, which takes what the store does not."""
     group: Name = "all"
     """Pages are shared inside a group only."""
+    kernel_arguments: KernelArguments = ()
+    """Further words for its kernel's command line."""
+    workload: Literal["kernel-compile", "page-stream", "pages"] | None = None
+    """What it does: the experiment's workload where left out; ``pages``: it fills
+    pages, has them reclaimed and verifies them, over and over, until the end."""
+    pages: int = Field(default=4096, ge=64, le=1 << 20)
+    """How many, where its workload is ``pages``."""
+    variants: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    """In which variants it is there; in all of them where left out."""
+
+    @property
+    def pages_only(self) -> bool:
+        """Whether it pages all the time, in place of the experiment's workload."""
+        return self.workload == "pages"
 
     @property
     def quota_bytes(self) -> int:
@@ -90,33 +110,6 @@ class Statistics(Table):
     """A longer silence of the store, or of QMP, is noted as a gap."""
 
 
-class Workload(Table):
-    """What every domU does, all from one barrier."""
-
-    kind: Literal["kernel-compile"]
-    objects_file: str | None = None
-    """A list of ``make`` targets, one a line, relative to the checkout."""
-    target: Literal["vmlinux"] | None = None
-    """A whole build in place of a list of objects."""
-    resume: bool = False
-    """Go on object by object after an interruption."""
-    reference_memory_mib: int = Field(default=512, ge=128, le=4096)
-    """Memory of the run that does not swap, whose digests are the right ones."""
-
-    @model_validator(mode="after")
-    def _one_goal(self) -> Workload:
-        if (self.objects_file is None) == (self.target is None):
-            raise ValueError("exactly one of objects_file and target must be given")
-        return self
-
-    @field_validator("objects_file")
-    @classmethod
-    def _inside_the_checkout(cls, value: str | None) -> str | None:
-        if value is not None and (value.startswith("/") or ".." in value.split("/")):
-            raise ValueError("must be a path inside the checkout, without '..'")
-        return value
-
-
 class Limits(Table):
     """Deadlines, before the slowness factor."""
 
@@ -140,6 +133,8 @@ class Experiment(Table):
     name: Name
     title: str
     description: str = ""
+    seed: int = Field(default=1, ge=0, le=1 << 31)
+    """Of everything that is drawn: when faults strike, what pages hold."""
     workload: Workload
     variant: Variants
     domain: Domains
@@ -170,6 +165,26 @@ class Experiment(Table):
             )
         return self
 
+    @model_validator(mode="after")
+    def _workloads_fit(self) -> Experiment:
+        kind = self.workload.kind
+        for domain in self.domain:
+            if domain.workload not in (None, kind, "pages"):
+                raise ValueError(
+                    f"domain {domain.name}: workload = {domain.workload!r} is not the "
+                    f"experiment's own, {kind!r}, nor 'pages'"
+                )
+            known = [variant.name for variant in self.variant]
+            for name in domain.variants:
+                if name not in known:
+                    raise ValueError(
+                        f"domain {domain.name}: variants: there is no {name!r}; "
+                        f"there are: {', '.join(known)}"
+                    )
+        for variant in self.variant:
+            _check_variant(self, variant)
+        return self
+
     @property
     def variants(self) -> tuple[Variant, ...]:
         """The runs, in the order of the file."""
@@ -180,9 +195,37 @@ class Experiment(Table):
         """The domUs, in the order of the file."""
         return self.domain
 
+    def domains_of(self, variant: Variant) -> tuple[Domain, ...]:
+        """The domUs that are there in one variant."""
+        return tuple(one for one in self.domain if not one.variants or variant.name in one.variants)
+
     @property
     def arena_bytes(self) -> int:
         """Memory for payloads in bytes: as configured, or the sum of the quotas."""
         if self.store.arena_mib is not None:
             return self.store.arena_mib * MIB
         return sum(domain.quota_bytes for domain in self.domain)
+
+
+def _check_variant(experiment: Experiment, variant: Variant) -> None:
+    """``ValueError`` where a variant asks for what the experiment's domUs do not do."""
+    kind = experiment.workload.kind
+    domains = experiment.domains_of(variant)
+    if all(domain.pages_only for domain in domains):
+        raise ValueError(f"variant {variant.name}: no domain has the workload {kind!r}")
+    if variant.swap != "pageshare" and kind != "page-stream":
+        raise ValueError(
+            f"variant {variant.name}: swap = {variant.swap!r} is for the workload 'page-stream'"
+        )
+    if variant.fault and experiment.workload.objects_file is None:
+        raise ValueError(
+            f"variant {variant.name}: faults need a workload.objects_file, "
+            "which is built again until all have struck"
+        )
+    victims = {domain.name for domain in domains if domain.pages_only}
+    for fault in variant.fault:
+        if fault.domain is not None and fault.domain not in victims:
+            raise ValueError(
+                f"variant {variant.name}: fault {fault.kind}: {fault.domain!r} is no domain "
+                "of it whose workload is 'pages'"
+            )

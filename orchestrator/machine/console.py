@@ -33,16 +33,22 @@ class ConsoleLog:
 
     def __post_init__(self) -> None:
         self._markers: dict[bytes, int] = {}
+        self._begin = 0
+
+    def begin_again(self) -> None:
+        """Markers printed so far are of an earlier boot: only new ones count."""
+        self._begin = self.size()
+        self._markers.clear()
 
     def contains(self, marker: str) -> bool:
         """Whether ``marker`` has been printed; only what is new is read again."""
         wanted = marker.encode()
-        start = self._markers.get(wanted, 0)
+        start = self._markers.get(wanted, self._begin)
         if start < 0:
             return True
         data = self._read(start)
         found = wanted in data
-        self._markers[wanted] = -1 if found else max(start + len(data) - _OVERLAP, 0)
+        self._markers[wanted] = -1 if found else max(start + len(data) - _OVERLAP, self._begin)
         return found
 
     def panic(self) -> str | None:

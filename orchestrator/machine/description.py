@@ -39,6 +39,8 @@ _TAKEN = frozenset({"dom0", "Domain-0", "store", "xen-dom0"})
 
 # A name is a xenstore value, a file name and part of a 20-byte disk serial.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,11}$")]
+# It stands between quotes in xl's configuration.
+KernelArgument = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.,:/=+@%-]{0,199}$")]
 Mebibytes = Annotated[int, Field(ge=16, le=65536)]
 
 
@@ -98,7 +100,8 @@ class DomainDescription(_Part):
     """Address randomisation: 2 as the kernel has it, 0 off."""
     swap_mib: Mebibytes = 512
     scratch_mib: Mebibytes = 512
-    extra_command_line: str = ""
+    kernel_arguments: tuple[KernelArgument, ...] = ()
+    """Further words for its kernel's command line."""
 
     @property
     def mac(self) -> str:

@@ -46,6 +46,7 @@ class DomainHandle:
             InfrastructureError: xl refuses, or does not answer.
         """
         name = description.name
+        console.begin_again()
         dom0.run(["xl", "create", f"/payload/domains/{name}.cfg"], deadline=deadline)
         said = dom0.run(["xl", "domid", name], deadline=deadline)
         domid = int(said.stdout)
@@ -102,10 +103,21 @@ class DomainHandle:
         """
         self.ssh.run("(sleep 1; poweroff) >/dev/null 2>&1 </dev/null &", deadline=deadline)
         self.close()
+        self.wait_gone(deadline)
+
+    def wait_gone(self, deadline: Deadline) -> None:
+        """Wait until Xen has it no more: its memory is free, nobody maps a page of it.
+
+        Raises:
+            InfrastructureError: it is still there at the deadline.
+        """
         while self.exists(deadline):
             self.check_machine()
             if deadline.expired:
-                raise InfrastructureError(f"{self.name} did not power off before its deadline")
+                raise InfrastructureError(
+                    f"{self.name}: Xen still has domain {self.domid} at the deadline: it did "
+                    "not power off, or somebody maps its pages"
+                )
             time.sleep(0.3)
 
     def close(self) -> None:

@@ -31,6 +31,13 @@ setsid sh -c 'trap : TERM INT HUP; read x <gate && sh ./script >log 2>&1; echo $
 mv status.new status' </dev/null >/dev/null 2>&1 &
 echo $! >pid
 """
+# builtins only; the status is looked for again, as the shell may end in between
+_POLL = """\
+cd {folder} || exit
+read s <status || {{ read p <pid && kill -0 $p; }} || read s <status || s={lost}
+echo $s"""
+LOST = -1
+"""Status of a job whose shell was killed before it could write one."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +67,11 @@ class DetachedJob:
         self.ssh.run(f"echo >{shlex.quote(self.folder)}/gate", deadline=deadline)
 
     def poll(self, *, deadline: Deadline | None = None) -> int | None:
-        """Its exit status, or None while it runs.
+        """Its exit status, or None while it runs; :data:`LOST` if nobody can tell.
 
         Costs the guest one shell and no more: it may be short of memory.
         """
-        line = f"read s <{shlex.quote(self.folder)}/status && echo $s"
+        line = _POLL.format(folder=shlex.quote(self.folder), lost=LOST)
         said = self.ssh.run(line, deadline=deadline or Deadline.after(_CALL_SECONDS), check=False)
         return int(said.stdout) if said.stdout.strip() else None
 

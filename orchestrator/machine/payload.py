@@ -81,9 +81,7 @@ def command_line(domain: DomainDescription) -> str:
     ]  # fmt: skip
     if domain.randomize_va_space != 2:
         words.append(f"sysctl.kernel.randomize_va_space={domain.randomize_va_space}")
-    if domain.extra_command_line:
-        words.append(domain.extra_command_line)
-    return " ".join(words)
+    return " ".join([*words, *domain.kernel_arguments])
 
 
 def _bytecode(source: Path, path: Path) -> Mapping[str, bytes]:

@@ -154,7 +154,7 @@ class Machine:
     def check_all(self) -> None:
         """Like :meth:`check`, and GuestPanic if a domU panicked."""
         self.check()
-        for domain in self.domains.values():
+        for domain in list(self.domains.values()):  # another thread may create one
             domain.check()
 
     def console(self, name: str) -> ConsoleLog:
@@ -292,7 +292,7 @@ class Machine:
     def _abandon(self) -> None:
         """Make every wait of every thread end."""
         self._abandoned.set()
-        for domain in self.domains.values():
+        for domain in list(self.domains.values()):
             domain.close()
         if hasattr(self, "dom0"):
             self.dom0.ssh.close()

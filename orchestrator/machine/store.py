@@ -1,4 +1,4 @@
-"""The sharing store in dom0: started, asked and stopped over SSH."""
+"""The sharing store in dom0: started, asked, hurt and stopped over SSH."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ __all__ = ["Store"]
 
 _READY = re.compile(r"^(?:\S+ )*ready\s*$", re.MULTILINE)
 _JOB = "/run/testbed-store"
+_SERVICE = f"{_JOB}/service"
+"""The service's own process id: a signal to its session would also end the shell
+that keeps its exit status."""
 _SCRIPT = """\
-cd / && mkdir -p {folders} || exit 1
+cd / && mkdir -p {folders} && echo $$ >{service} || exit 1
 export PYTHONPATH=/payload PYTHONUNBUFFERED=1
 exec python3 -m testbed.store --config /payload/store.toml >/dev/virtio-ports/{port} 2>&1
 """
@@ -50,7 +53,7 @@ class Store:
         paths = [self.description.control_socket, self.description.arena_path]
         folders = " ".join(sorted({str(PurePosixPath(path).parent) for path in paths}))
         self._log_start = self.console.size()
-        script = _SCRIPT.format(folders=folders, port=STORE_LOG_PORT)
+        script = _SCRIPT.format(folders=folders, service=_SERVICE, port=STORE_LOG_PORT)
         self._job = DetachedJob.start(self.ssh, _JOB, script, deadline=deadline)
 
     def wait_ready(self, deadline: Deadline) -> None:
@@ -103,12 +106,40 @@ class Store:
         if self._job is None:
             return
         self._job.stop("TERM", deadline=deadline)
-        while self._job.poll(deadline=deadline) is None:
+        self._wait_ended(self._job, deadline)
+        self._job = None
+
+    def kill(self, deadline: Deadline) -> None:
+        """End it between any two instructions (SIGKILL), and wait until it is gone."""
+        if self._job is None:
+            raise InfrastructureError("the store does not run: it cannot be killed")
+        self._signal("KILL", deadline)
+        self._wait_ended(self._job, deadline)
+        self._job = None
+
+    def start_again(self, deadline: Deadline) -> dict[str, Any]:
+        """Start it as at boot, wait until its control socket answers; its ``status``."""
+        self.start(deadline)
+        self.wait_ready(deadline)
+        return self.control("status", deadline)
+
+    def freeze(self, deadline: Deadline) -> None:
+        """Have it stand still (SIGSTOP) until :meth:`thaw`."""
+        self._signal("STOP", deadline)
+
+    def thaw(self, deadline: Deadline) -> None:
+        """Have it go on (SIGCONT)."""
+        self._signal("CONT", deadline)
+
+    def _signal(self, name: str, deadline: Deadline) -> None:
+        self.ssh.run(f"read p <{_SERVICE} && kill -{name} $p", deadline=deadline)
+
+    def _wait_ended(self, job: DetachedJob, deadline: Deadline) -> None:
+        while job.poll(deadline=deadline) is None:
             self.check_machine()
             if deadline.expired:
                 raise InfrastructureError(f"the store did not stop:\n{self._last_words()}")
             time.sleep(0.2)
-        self._job = None
 
     def _last_words(self) -> str:
         return self.console.tail(20)

@@ -123,14 +123,32 @@ def swap_in_use(peak: MarkRecord, marks: Iterable[MarkRecord]) -> dict[str, tupl
     up to the peak: from different moments, their quotient would flatter a domU
     whose swap grows. Where no such MARK arrived, the store's own copy is used;
     None where it has none.
+
+    Args:
+        marks: in the order in which they arrived. A store that was started anew
+            numbers them from 0 again, so that only dom0's clock orders them; where
+            that falls, another machine began, and what was before does not count.
     """
-    newest: dict[str, MarkRecord] = {peak.domain: peak}
+    newest: dict[str, MarkRecord] = {}
+    found = {peak.domain: peak}
+    before = float("-inf")
     for mark in marks:
-        if mark.sequence <= peak.sequence and mark.dom0_seconds <= peak.dom0_seconds:
-            known = newest.get(mark.domain)
-            if known is None or mark.sequence > known.sequence:
-                newest[mark.domain] = mark
-    return {name: _slots(state, newest.get(name)) for name, state in peak.domains.items()}
+        if mark.dom0_seconds < before:
+            newest = {}
+        before = mark.dom0_seconds
+        if mark.dom0_seconds <= peak.dom0_seconds:
+            newest[mark.domain] = mark
+        if _same(mark, peak):
+            break
+    return {name: _slots(state, (newest | found).get(name)) for name, state in peak.domains.items()}
+
+
+def _same(one: MarkRecord, other: MarkRecord) -> bool:
+    return (one.sequence, one.dom0_seconds, one.domain) == (
+        other.sequence,
+        other.dom0_seconds,
+        other.domain,
+    )
 
 
 def _slots(state: DomainState, mark: MarkRecord | None) -> tuple[int, int] | None:

@@ -15,8 +15,10 @@ from orchestrator.results.manifest import (
 )
 from orchestrator.results.outcome import (
     DomainOutcome,
+    FaultOutcome,
     Latency,
     LatencyFigures,
+    PageStreamFigures,
     VariantFile,
     VariantOutcome,
     Verdict,
@@ -32,10 +34,12 @@ __all__ = [
     "DomainSummary",
     "Event",
     "ExperimentEntry",
+    "FaultOutcome",
     "HostEntry",
     "Latency",
     "LatencyFigures",
     "Manifest",
+    "PageStreamFigures",
     "PatchEntry",
     "Project",
     "Run",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -30,7 +31,7 @@ from orchestrator.results.summary import (
     Summary,
     VariantSummary,
 )
-from orchestrator.results.verdict import judge, judge_run
+from orchestrator.results.verdict import Proof, judge, judge_run
 
 __all__ = ["LONGEST_INTERVAL", "build_summary", "summarise_variant"]
 
@@ -48,10 +49,12 @@ def build_summary(run: Run) -> Summary:
     judged: dict[str, tuple[Verdict, list[str]]] = {
         one.name: (one.verdict, one.reasons) for one in variants
     }
-    verdict, reasons = judge_run(planned, judged)
+    expected: dict[str, Verdict] = {one.name: one.expect for one in variants}
+    verdict, reasons = judge_run(planned, judged, expected)
     return Summary(
         run_id=run.manifest.run_id,
         experiment=str(content.get("name", run.manifest.experiment.file)),
+        workload=content.get("workload", {}).get("kind", "kernel-compile"),
         created_at=run.manifest.created_at,
         finished_at=run.summary.finished_at if run.summary else now(),
         verdict=verdict,
@@ -68,14 +71,14 @@ def summarise_variant(file: VariantFile, samples: VariantSamples) -> VariantSumm
     parts = decompose(peak) if peak else None
     last = {mark.domain: mark for mark in marks}
     counters = {name: mark.counters for name, mark in last.items()}
-    verdict, reasons = judge(
-        outcome,
-        books,
-        digests,
-        counters,
-        samples.events,
+    proof = Proof(
+        books=books,
+        digests=digests,
+        counters=_most_counted(marks),
+        events=samples.events,
         peak_known=bool(parts and parts.logical_bytes),
     )
+    verdict, reasons = judge(outcome, proof)
     sampling = sampling_figures(samples)
     table = file.peak if source == "store" else None
     first_open = books.first_open
@@ -85,7 +88,7 @@ def summarise_variant(file: VariantFile, samples: VariantSamples) -> VariantSumm
         randomize_va_space=outcome.randomize_va_space,
         verdict=verdict,
         reasons=reasons,
-        warnings=_warnings(sampling, file.peak, source),
+        warnings=_warnings(sampling, file.peak, source) if outcome.swap == "pageshare" else [],
         domains=_domains(outcome, marks, peak, counters),
         **_shares(parts),
         coverage=coverage_at(peak, marks) if peak else None,
@@ -112,6 +115,10 @@ def summarise_variant(file: VariantFile, samples: VariantSamples) -> VariantSumm
         ),
         sampling=sampling,
         service=service_figures(marks, outcome),
+        swap=outcome.swap,
+        expect=outcome.expect,
+        faults=dict(Counter(fault.kind for fault in outcome.faults)),
+        builds=outcome.builds,
     )
 
 
@@ -126,8 +133,22 @@ def _choose_peak(
 
 
 def _compare(outcome: VariantOutcome) -> DigestComparison:
-    digests = {domain.name: domain.digests for domain in outcome.domains}
-    return compare_digests(digests, outcome.reference_digests)
+    digests = {
+        domain.name: domain.digests
+        for domain in outcome.domains
+        if domain.workload == "kernel-compile"
+    }
+    return compare_digests(digests, outcome.reference_digests, partial=outcome.verdict != "OK")
+
+
+def _most_counted(marks: Sequence[MarkRecord]) -> dict[str, dict[str, int]]:
+    """Per domU, the largest value of each counter at any MARK."""
+    most: dict[str, dict[str, int]] = {}
+    for mark in marks:
+        counts = most.setdefault(mark.domain, {})
+        for name, value in mark.counters.items():
+            counts[name] = max(value, counts.get(name, 0))
+    return most
 
 
 def _shares(parts: Decomposition | None) -> dict[str, Any]:
@@ -190,6 +211,9 @@ def _domain(
         exit_code=outcome.exit_code,
         counters=counters.get(name),
         latency=outcome.latency,
+        workload=outcome.workload,
+        rounds=outcome.rounds,
+        page_stream=outcome.page_stream,
     )
 
 

@@ -12,9 +12,20 @@ import vl_convert
 from orchestrator.metrics.series import DOM0, Curve, thinned
 from orchestrator.results.paper import PAPER
 from orchestrator.results.summary import VariantSummary
-from orchestrator.results.table import percent
+from orchestrator.results.words import percent
 
-__all__ = ["Figure2", "decomposition_svg", "figure2_png", "figure2_svg", "histogram_svg"]
+__all__ = [
+    "DOM0_COLOUR",
+    "DOMU_COLOURS",
+    "INK",
+    "Figure2",
+    "decomposition_svg",
+    "empty",
+    "figure2_png",
+    "figure2_svg",
+    "histogram_svg",
+    "svg_of",
+]
 
 Picture = Any
 """One of altair's chart classes."""
@@ -84,7 +95,7 @@ def _figure2(panels: Sequence[Figure2], *, paper: bool) -> dict[str, Any]:
     last = max((point.seconds for point in every), default=1.0)
     scales = _Scales(domus, highest * 1.12 or 1.0, last)
     charts = [_panel(panel, scales, with_levels=with_levels) for panel in drawn]
-    chart = alt.hconcat(*charts, spacing=36) if charts else _empty("no MARK arrived: no curves")
+    chart = alt.hconcat(*charts, spacing=36) if charts else empty("no MARK arrived: no curves")
     return _spec(chart)
 
 
@@ -251,7 +262,7 @@ def histogram_svg(histogram: Mapping[str, int]) -> str:
         for sharers, entries in sorted(histogram.items(), key=lambda item: int(item[0]))
     ]
     if not rows:
-        return _svg(_spec(_empty("the table was empty")))
+        return _svg(_spec(empty("the table was empty")))
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         y=alt.Y("sharers:N", sort=None, title=None, axis=alt.Axis(ticks=False, labelFontSize=12)),
         x=alt.X("entries:Q", title="sharing page entries", axis=alt.Axis(format=",d", tickCount=4)),
@@ -265,10 +276,16 @@ def _domains(count: int) -> str:
     return f"{count} domain" if count == 1 else f"{count} domains"
 
 
-def _empty(text: str) -> Picture:
+def empty(text: str) -> Picture:
+    """A picture that says why there is none."""
     base = alt.Chart(alt.InlineData(values=[{"text": text}]))
     mark = base.mark_text(color=MUTED, fontSize=13).encode(text="text:N")
     return mark.properties(width=WIDTH, height=60)
+
+
+def svg_of(chart: Picture) -> str:
+    """A picture in the report's style, as SVG text."""
+    return _svg(_spec(chart))
 
 
 def _spec(chart: Picture) -> dict[str, Any]:

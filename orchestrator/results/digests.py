@@ -22,12 +22,18 @@ class DigestComparison:
 
 
 def compare_digests(
-    domains: Mapping[str, Mapping[str, str] | None], reference: Mapping[str, str] | None
+    domains: Mapping[str, Mapping[str, str] | None],
+    reference: Mapping[str, str] | None,
+    *,
+    partial: bool = False,
 ) -> DigestComparison:
     """Compare each domain's objects with the reference, or with the first domain's.
 
     A difference is a difference even where the reference is missing; equality
     needs every domain and the reference.
+
+    Args:
+        partial: some objects may be missing; those that exist must be equal.
     """
     known = {name: digests for name, digests in domains.items() if digests}
     names = tuple(known)
@@ -37,7 +43,7 @@ def compare_digests(
     differing = tuple(
         f"{name}: {item}"
         for name, digests in known.items()
-        for item in sorted(set(right) | set(digests))
+        for item in sorted(set(right) & set(digests) if partial else set(right) | set(digests))
         if digests.get(item) != right.get(item)
     )
     complete = bool(reference) and bool(known) and len(known) == len(domains)

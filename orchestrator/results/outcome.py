@@ -15,8 +15,10 @@ from orchestrator.results.manifest import SCHEMA_VERSION, Entry
 
 __all__ = [
     "DomainOutcome",
+    "FaultOutcome",
     "Latency",
     "LatencyFigures",
+    "PageStreamFigures",
     "VariantFile",
     "VariantOutcome",
     "Verdict",
@@ -42,10 +44,54 @@ class Latency(Entry):
     load: LatencyFigures | None = None
 
 
+class PageStreamFigures(Entry):
+    """Pages that went out and came back, on the guest's clock; null where none did."""
+
+    pages: int
+    """In the buffer; each round moves all of them twice, in chunks and one by one."""
+    rounds: int
+    out_pages: int
+    """Paged out in chunks, and really out."""
+    out_seconds: Seconds
+    """Until they were written, where that goes on behind the call."""
+    out_per_second: Seconds | None
+    out_median_microseconds: Seconds | None
+    """Of single page-outs."""
+    out_p99_microseconds: Seconds | None
+    in_pages: int
+    """Touched while they were out, one by one and in no order."""
+    in_seconds: Seconds
+    in_per_second: Seconds | None
+    in_median_microseconds: Seconds | None
+    in_p99_microseconds: Seconds | None
+    still_in_pages: int
+    """Touched while they were in memory still: they count nowhere else."""
+    mismatches: int
+    """Pages that came back with other bytes."""
+    memory_bytes: int | None
+    """Of the domU, taken by what keeps its swapped pages."""
+
+
+class FaultOutcome(Entry):
+    """One fault that was struck on purpose."""
+
+    kind: str
+    number: int
+    """Counted from 1 within its kind."""
+    host_seconds: float
+    """The host's monotonic clock when it was struck."""
+    seconds: Seconds
+    """How long the store, or the domU, was away."""
+    recovery_seconds: Seconds
+    """From then until every domU was connected to a store that answers."""
+    done: str
+
+
 class DomainOutcome(Entry):
     """What one domU's workload came to. Clocks are never mixed: null where not read."""
 
     name: str
+    workload: Literal["kernel-compile", "page-stream", "pages"] = "kernel-compile"
     exit_code: int | None = None
     guest_seconds: Seconds | None = None
     """By the guest's own clock."""
@@ -56,6 +102,9 @@ class DomainOutcome(Entry):
     digests: dict[str, str] | None = None
     """SHA-256 of every object, by its name."""
     latency: Latency = Latency()
+    rounds: int | None = None
+    """Of ``pages``: how many were complete and good, as far as they were told."""
+    page_stream: PageStreamFigures | None = None
 
 
 class VariantOutcome(Entry):
@@ -64,6 +113,9 @@ class VariantOutcome(Entry):
     name: str
     title: str = ""
     randomize_va_space: Literal[0, 1, 2]
+    swap: Literal["pageshare", "zram", "disk"] = "pageshare"
+    expect: Literal["OK", "WORKLOAD_FAILED"] = "OK"
+    """How it had to end."""
     verdict: Verdict = "OK"
     """By what ended it; the figures may still make it INVALID."""
     reason: str | None = None
@@ -74,6 +126,11 @@ class VariantOutcome(Entry):
     """SHA-256 of every object of the run that did not swap."""
     store_requests_per_second: Seconds | None = None
     """Requests a second served to one domU, where the run measured it."""
+    faults: list[FaultOutcome] = Field(default_factory=list)
+    builds: int | None = None
+    """Complete builds, where they were repeated."""
+    problems: list[str] = Field(default_factory=list)
+    """What was seen while it ran that proves the figures wrong."""
 
 
 class VariantFile(Entry):

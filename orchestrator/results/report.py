@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -24,8 +25,9 @@ from orchestrator.results.folder import write_atomically
 from orchestrator.results.outcome import VariantFile
 from orchestrator.results.paper import PAPER
 from orchestrator.results.read import Run, read_run
+from orchestrator.results.stream_charts import stream_svg
 from orchestrator.results.summary import Summary, VariantSummary
-from orchestrator.results.table import kilobytes, percent, seconds
+from orchestrator.results.words import kilobytes, microseconds, percent, seconds, whole
 
 __all__ = ["figure2_panels", "render_figure2", "render_report", "report_html"]
 
@@ -54,6 +56,20 @@ class TableView:
             left_out=max(len(ordered) - MOST_ENTRIES, 0),
             histogram=_svg(histogram_svg(file.peak.sharing_histogram)),
         )
+
+
+@dataclass(frozen=True)
+class FaultRow:
+    """All faults of a kind in one variant. Seconds of the host."""
+
+    variant: str
+    kind: str
+    struck: int
+    away_seconds: float
+    """The longest that the store, or the domU, was away."""
+    recovery_median_seconds: float
+    recovery_seconds: float
+    """The longest."""
 
 
 def render_report(run_dir: Path) -> Path:
@@ -105,7 +121,8 @@ def report_html(run: Run, summary: Summary) -> str:
         percent=percent,
         seconds=seconds,
         count=_count,
-        microseconds=_microseconds,
+        microseconds=microseconds,
+        whole=whole,
         shell=shlex.join,
         mib=_mebibytes,
     )
@@ -115,13 +132,37 @@ def report_html(run: Run, summary: Summary) -> str:
         manifest_json=json.dumps(run.manifest.model_dump(mode="json"), indent=2),
         title=run.manifest.experiment.content.get("title") or summary.experiment,
         paper=PAPER,
-        figure2=_svg(figure2_svg(figure2_panels(run, summary))),
-        decomposition=_svg(decomposition_svg(summary.variants)),
+        **_pictures(run, summary),
+        fault_rows=[row for name, file in run.variants.items() for row in _fault_rows(name, file)],
         tables={name: TableView.of(file) for name, file in run.variants.items()},
         events=run.events,
         domains=_domains(summary.variants),
         counters=_counter_names(summary.variants),
     )
+
+
+def _pictures(run: Run, summary: Summary) -> dict[str, Markup]:
+    """The pictures that the kind of workload has; altair takes a while for each."""
+    if summary.workload == "page-stream":
+        return {"stream": _svg(stream_svg(summary.variants))}
+    return {
+        "figure2": _svg(figure2_svg(figure2_panels(run, summary))),
+        "decomposition": _svg(decomposition_svg(summary.variants)),
+    }
+
+
+def _fault_rows(variant: str, file: VariantFile) -> Iterator[FaultRow]:
+    faults = file.outcome.faults
+    for kind in dict.fromkeys(fault.kind for fault in faults):
+        struck = [fault for fault in faults if fault.kind == kind]
+        yield FaultRow(
+            variant=variant,
+            kind=kind,
+            struck=len(struck),
+            away_seconds=max(fault.seconds for fault in struck),
+            recovery_median_seconds=median(fault.recovery_seconds for fault in struck),
+            recovery_seconds=max(fault.recovery_seconds for fault in struck),
+        )
 
 
 def _domains(variants: Sequence[VariantSummary]) -> list[str]:
@@ -145,7 +186,3 @@ def _count(value: int | None) -> str:
 
 def _mebibytes(value: int | None) -> str:
     return "-" if value is None else f"{value / 1024**2:,.0f} MiB"
-
-
-def _microseconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.0f} µs"

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from orchestrator.results.manifest import SCHEMA_VERSION, Entry
-from orchestrator.results.outcome import Latency, Verdict
+from orchestrator.results.outcome import Latency, PageStreamFigures, Verdict
 
 __all__ = [
     "BooksFigures",
@@ -42,6 +44,10 @@ class DomainSummary(Entry):
     counters: dict[str, int] | None
     """Its counters at its last MARK: one per reason of refusal, among others."""
     latency: Latency
+    workload: Literal["kernel-compile", "page-stream", "pages"] = "kernel-compile"
+    rounds: int | None = None
+    """Of ``pages``: how many were complete and good, as far as they were told."""
+    page_stream: PageStreamFigures | None = None
 
 
 class PeakFigures(Entry):
@@ -145,6 +151,14 @@ class VariantSummary(Entry):
     digests: DigestFigures
     sampling: SamplingFigures
     service: ServiceFigures | None
+    swap: Literal["pageshare", "zram", "disk"] = "pageshare"
+    """Where swapped pages went."""
+    expect: Literal["OK", "WORKLOAD_FAILED"] = "OK"
+    """How it had to end."""
+    faults: dict[str, int] = Field(default_factory=dict)
+    """How often each kind of fault was struck."""
+    builds: int | None = None
+    """Complete builds, where they were repeated."""
 
 
 class Summary(Entry):
@@ -153,6 +167,7 @@ class Summary(Entry):
     schema_version: Literal[1] = SCHEMA_VERSION
     run_id: str
     experiment: str
+    workload: Literal["kernel-compile", "page-stream"] = "kernel-compile"
     created_at: str
     finished_at: str
     verdict: Verdict

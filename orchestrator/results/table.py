@@ -1,55 +1,72 @@
-"""The result table for the terminal, beside the paper's own figures."""
+"""The result table for the terminal, beside the paper's own figures where it has any."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from orchestrator.results.paper import PAPER
+from orchestrator.results.stream_table import stream_table
 from orchestrator.results.summary import Summary, VariantSummary
+from orchestrator.results.words import MISSING, kilobytes, percent, seconds
 
-__all__ = ["kilobytes", "percent", "result_table", "seconds"]
+__all__ = ["result_table"]
 
-MISSING = "-"
-"""What is shown for a figure that there is none of: never 0."""
-
-
-def kilobytes(value: float | None) -> str:
-    """Bytes as KB of 1024 bytes."""
-    return MISSING if value is None else f"{value / 1024:,.0f} KB"
-
-
-def percent(value: float | None) -> str:
-    """A fraction as a percentage."""
-    return MISSING if value is None else f"{value:.1%}".replace("%", " %")
-
-
-def seconds(value: float | None) -> str:
-    """Seconds with one digit."""
-    return MISSING if value is None else f"{value:,.1f} s"
+FIRST = "at the peak of swapped pages"
+FIRST_WIDTH = 33
+"""Of the first column, its padding included: the longest name of a row sets it."""
+PAPER_WIDTH = 13
+NARROWEST, WIDEST = 11, 18
+"""Of a variant's column, without its padding: its figures fit into the former."""
 
 
 def result_table(summary: Summary) -> RenderableType:
-    """Logical pages, payload, footprint, reduction with its parts, net: paper and variants.
+    """A run's figures, by the kind of its workload, and its verdict.
 
     Print it with ``rich.print`` or a ``rich.console.Console``.
     """
-    table = Table(
-        title=f"{summary.experiment}: run {summary.run_id}",
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-    )
-    table.add_column("at the MARK of the most swapped pages", no_wrap=True)
-    table.add_column("paper", justify="right", style="dim")
-    for variant in summary.variants:
-        table.add_column(variant.title or variant.name, justify="right", max_width=18)
-    _domain_rows(table, summary.variants)
-    _figure_rows(table, summary.variants)
-    return Group(table, _verdict(summary))
+    if summary.workload == "page-stream":
+        return Group(stream_table(summary), _verdict(summary))
+    return Group(_CompileTable(summary), _verdict(summary))
+
+
+@dataclass(frozen=True)
+class _CompileTable:
+    """As many variants beside each other as the terminal has room for; the rest below."""
+
+    summary: Summary
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        variants = self.summary.variants
+        widest = max((_longest_word(one.title or one.name) for one in variants), default=0)
+        column = max(NARROWEST, widest) + 2
+        fit = max((options.max_width - FIRST_WIDTH - PAPER_WIDTH) // column, 1)
+        for start in range(0, max(len(variants), 1), fit):
+            title = f"{self.summary.experiment}: run {self.summary.run_id}" if not start else None
+            yield _compile_table(title, variants[start : start + fit])
+
+
+def _longest_word(title: str) -> int:
+    return max(map(len, title.split()), default=0)
+
+
+def _compile_table(title: str | None, variants: Sequence[VariantSummary]) -> Table:
+    """Logical pages, payload, footprint, reduction with its parts, net: paper and variants."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column(FIRST, no_wrap=True)
+    table.add_column("paper", justify="right", style="dim", no_wrap=True)
+    for variant in variants:
+        name = variant.title or variant.name
+        width = max(NARROWEST, _longest_word(name))
+        table.add_column(name, justify="right", min_width=width, max_width=WIDEST, overflow="fold")
+    _domain_rows(table, variants)
+    _figure_rows(table, variants)
+    return table
 
 
 def _domain_rows(table: Table, variants: Sequence[VariantSummary]) -> None:
@@ -89,6 +106,9 @@ def _figure_rows(table: Table, variants: Sequence[VariantSummary]) -> None:
     row("coverage of all swapped pages", MISSING, [percent(one.coverage) for one in variants])
     row("books closed", MISSING, [_yes(one.books_closed) for one in variants])
     row("objects equal", MISSING, [_yes(one.digests_equal) for one in variants])
+    if any(one.faults for one in variants):
+        struck = [f"{sum(one.faults.values())}" if one.faults else MISSING for one in variants]
+        row("faults struck", MISSING, struck)
     names = list(dict.fromkeys(domain.name for one in variants for domain in one.domains))
     for name in names:
         row(f"{name}, guest time", MISSING, [_guest_time(one, name) for one in variants])
@@ -110,6 +130,8 @@ def _verdict(summary: Summary) -> Text:
     for reason in summary.reasons:
         text.append(f"\n  {reason}")
     for variant in summary.variants:
+        if variant.expect != "OK" and variant.verdict == variant.expect:
+            text.append(f"\n  {variant.name}: {variant.verdict}, as expected", style="dim")
         for warning in variant.warnings:
             text.append(f"\n  {variant.name}: note: {warning}", style="yellow")
     return text

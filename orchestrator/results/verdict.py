@@ -7,14 +7,15 @@ verdict. Where all went well but the proof is missing, it is INVALID too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from orchestrator.metrics.analysis import BooksCheck
 from orchestrator.metrics.records import EventRecord
 from orchestrator.results.digests import DigestComparison
 from orchestrator.results.outcome import VariantOutcome, Verdict
 
-__all__ = ["LOSSES", "judge", "judge_run"]
+__all__ = ["LOSSES", "Proof", "judge", "judge_run"]
 
 LOSSES: Mapping[str, str] = {
     "load_error_lost": "pages were lost with a connection",
@@ -23,44 +24,68 @@ LOSSES: Mapping[str, str] = {
     "load_error_corrupt": "pages came back damaged",
     "protocol_errors": "the store broke the protocol",
 }
+WRONG_WHATEVER_IS_EXPECTED = frozenset({"load_error_corrupt", "protocol_errors"})
+"""A process that gets an error in place of its page may be what was expected; wrong
+bytes never are."""
 
 
-def judge(
-    outcome: VariantOutcome,
-    books: BooksCheck,
-    digests: DigestComparison,
-    counters: Mapping[str, Mapping[str, int]],
-    events: Iterable[EventRecord],
-    *,
-    peak_known: bool,
-) -> tuple[Verdict, list[str]]:
+@dataclass(frozen=True)
+class Proof:
+    """What was measured, as far as a verdict rests on it."""
+
+    books: BooksCheck
+    """Over all MARKs."""
+    digests: DigestComparison
+    """Of what was built."""
+    counters: Mapping[str, Mapping[str, int]]
+    """The most that each domU counted at any MARK: a domU that was created anew
+    counts from 0 again."""
+    events: Sequence[EventRecord]
+    """The store's."""
+    peak_known: bool
+    """Whether there was anything swapped out to measure."""
+
+
+def judge(outcome: VariantOutcome, proof: Proof) -> tuple[Verdict, list[str]]:
     """One variant's verdict and the reasons for it, empty when it is OK.
 
     Args:
         outcome: how the runner saw it end.
-        books: the check over all MARKs.
-        digests: the comparison of what was built.
-        counters: each domU's counters at its last MARK.
-        events: the store's events.
-        peak_known: whether there was anything swapped out to measure.
     """
-    wrong = _proof_against(books, digests, counters, events)
+    wrong = _proof_against(outcome, proof)
     failed = [outcome.reason or "no reason was given"] if outcome.verdict != "OK" else []
     if wrong:
         return "INVALID", wrong + failed
     if failed:
         return outcome.verdict, failed
-    missing = _proof_missing(books, digests, peak_known)
+    missing = _proof_missing(outcome, proof)
     return ("INVALID", missing) if missing else ("OK", [])
 
 
 def judge_run(
-    planned: Sequence[str], judged: Mapping[str, tuple[Verdict, Sequence[str]]]
+    planned: Sequence[str],
+    judged: Mapping[str, tuple[Verdict, Sequence[str]]],
+    expected: Mapping[str, Verdict] | None = None,
 ) -> tuple[Verdict, list[str]]:
-    """The whole run's verdict: INVALID before any other failure, in the order of the variants."""
-    reasons = [f"{name}: {reason}" for name, (_, why) in judged.items() for reason in why]
+    """The whole run's verdict: INVALID before any other failure, in the order of the variants.
+
+    Args:
+        expected: how variants had to end, where not with OK. One that ended so is
+            good, and one that ended well all the same is INVALID.
+    """
+    verdicts: list[Verdict] = []
+    reasons: list[str] = []
+    for name, (verdict, why) in judged.items():
+        wanted = (expected or {}).get(name, "OK")
+        if verdict == wanted:
+            verdicts.append("OK")
+        elif verdict == "OK":
+            verdicts.append("INVALID")
+            reasons.append(f"{name}: expected {wanted}, but it ended well")
+        else:
+            verdicts.append(verdict)
+            reasons += [f"{name}: {reason}" for reason in why]
     reasons += [f"{name}: did not run" for name in planned if name not in judged]
-    verdicts = [verdict for verdict, _ in judged.values()]
     if "INVALID" in verdicts:
         return "INVALID", reasons
     failed = next((verdict for verdict in verdicts if verdict != "OK"), None)
@@ -70,49 +95,57 @@ def judge_run(
     return ("OK", []) if complete else ("INFRA_FAILED", reasons or ["no variant ran"])
 
 
-def _proof_against(
-    books: BooksCheck,
-    digests: DigestComparison,
-    counters: Mapping[str, Mapping[str, int]],
-    events: Iterable[EventRecord],
-) -> list[str]:
-    reasons = []
-    if books.first_open is not None:
-        at, tally = books.first_open, books.first_open.books
+def _proof_against(outcome: VariantOutcome, proof: Proof) -> list[str]:
+    reasons = list(outcome.problems)
+    if proof.books.first_open is not None:
+        at, tally = proof.books.first_open, proof.books.first_open.books
         reasons.append(
             f"the books do not close at MARK {at.sequence} of {at.domain}: it holds "
             f"{tally.held_pages} pages and the table counts {tally.references} references; "
             f"the table holds {tally.table_bytes} bytes and the arena has given out "
             f"{tally.arena_bytes}"
         )
-    if digests.differing:
-        shown = ", ".join(digests.differing[:4])
-        more = f" and {len(digests.differing) - 4} more" if len(digests.differing) > 4 else ""
-        reasons.append(f"objects differ: {shown}{more}")
-    for name, counts in counters.items():
+    if differing := proof.digests.differing:
+        more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
+        reasons.append(f"objects differ: {', '.join(differing[:4])}{more}")
+    for name, counts in proof.counters.items():
         reasons += [
             f"{name}: {meaning} ({counter} = {counts[counter]})"
             for counter, meaning in LOSSES.items()
             if counts.get(counter)
+            and (outcome.expect == "OK" or counter in WRONG_WHATEVER_IS_EXPECTED)
         ]
     reasons += [
+        f"{domain.name}: {domain.page_stream.mismatches} pages came back different"
+        for domain in outcome.domains
+        if domain.page_stream and domain.page_stream.mismatches
+    ]
+    reasons += [
         f"{event.domain}: broke the protocol: {event.detail}"
-        for event in events
+        for event in proof.events
         if event.event == "violation"
     ]
     return reasons
 
 
-def _proof_missing(books: BooksCheck, digests: DigestComparison, peak_known: bool) -> list[str]:
+def _proof_missing(outcome: VariantOutcome, proof: Proof) -> list[str]:
+    """What must be known of a variant that ended well, by what it did."""
     reasons = []
-    if books.closed is None:
-        reasons.append("no MARK arrived, so the books could not be checked")
-    elif not peak_known:
-        reasons.append("no domU swapped anything out, so there is nothing to measure")
-    if digests.equal is None:
+    if outcome.swap == "pageshare":
+        if proof.books.closed is None:
+            reasons.append("no MARK arrived, so the books could not be checked")
+        elif not proof.peak_known:
+            reasons.append("no domU swapped anything out, so there is nothing to measure")
+    streams = [one for one in outcome.domains if one.workload == "page-stream"]
+    reasons += [
+        f"{one.name}: no page went out and came back, so there is nothing to measure"
+        for one in streams
+        if one.page_stream is None or not (one.page_stream.out_pages and one.page_stream.in_pages)
+    ]
+    if proof.digests.equal is None and not streams:
         what = (
             "not every domU's objects have digests"
-            if digests.reference
+            if proof.digests.reference
             else "there is no run without swap to compare the objects with"
         )
         reasons.append(f"the objects could not be compared: {what}")

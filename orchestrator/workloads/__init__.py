@@ -6,6 +6,8 @@ from orchestrator.workloads.kernel_compile import (
     KernelCompile,
     Watcher,
 )
+from orchestrator.workloads.page_loop import PageLoop, PageLoops
+from orchestrator.workloads.page_stream import PageStream
 from orchestrator.workloads.pagegen import Kind, PageJob, build_pagegen, start_pagegen
 
 __all__ = [
@@ -14,6 +16,9 @@ __all__ = [
     "KernelCompile",
     "Kind",
     "PageJob",
+    "PageLoop",
+    "PageLoops",
+    "PageStream",
     "Watcher",
     "build_pagegen",
     "start_pagegen",

@@ -13,13 +13,14 @@ from __future__ import annotations
 import shlex
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from orchestrator.artifacts.context import checkout, read_list
 from orchestrator.deadline import Deadline
-from orchestrator.errors import GuestHung, WorkloadFailed
+from orchestrator.errors import GuestError, GuestHung, WorkloadFailed
 from orchestrator.machine import DetachedJob, DomainHandle, Machine
 
 __all__ = ["CHECKPOINT_SECONDS", "CompileResult", "KernelCompile", "Watcher", "make_arguments"]
@@ -35,6 +36,7 @@ _COLLECT_SECONDS = 120.0
 _SCRIPT = """\
 cd {job} || exit 1
 rm -f digests
+{clean}
 read start rest </proc/uptime
 {resume}
 chroot /toolchain /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp \\
@@ -65,6 +67,13 @@ checkpoint() {{
 }}
 (while sleep {seconds}; do checkpoint; done) &
 saver=$!
+"""
+_CLEAN = "(cd /toolchain{tree} && rm -f {files})"
+# An object is complete when Kbuild has written its command beside it.
+_EXISTING = """\
+cd /toolchain{tree} && while read object command; do
+    [ -e $object ] && [ -e $command ] && echo $object
+done | xargs -r sha256sum
 """
 _STOP = "kill $saver; checkpoint; rm times.now"
 _ONE_SESSION = "rm -f times"
@@ -116,6 +125,12 @@ class KernelCompile:
     0: not at all. To resume, boot with the same ``state`` folder and run again."""
     poll_seconds: float = 3.0
     """How often the domUs are asked whether they are done."""
+    clean: bool = False
+    """Remove the targets, which must be objects, before they are built."""
+    patient: bool = False
+    """Where a build fails, wait for the other domUs' ends before it is told."""
+    asking: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Held while a domU is asked something."""
     arguments: Sequence[str] = field(default_factory=lambda: make_arguments())
 
     def run(
@@ -134,12 +149,14 @@ class KernelCompile:
         watcher = watcher or _Nobody()
         prepare = deadline.within(_PREPARE_SECONDS)
         calls = [lambda domain=domain: self._prepare(domain, prepare) for domain in domains]
-        jobs = dict(zip((d.name for d in domains), machine.in_parallel(calls), strict=True))
-        started = _release(machine, list(jobs.values()), prepare)
+        with self.asking():
+            jobs = dict(zip((d.name for d in domains), machine.in_parallel(calls), strict=True))
+            started = _release(machine, list(jobs.values()), prepare)
         watcher.note("workload-started")
         ended = self._wait(machine, jobs, deadline, watcher)
         watcher.note("workload-ended")
-        return {name: _collect(jobs[name], ended[name] - started, deadline) for name in jobs}
+        with self.asking():
+            return {name: _collect(jobs[name], ended[name] - started, deadline) for name in jobs}
 
     def script(self) -> str:
         """What runs in each domU (sh)."""
@@ -148,7 +165,9 @@ class KernelCompile:
         named = shlex.join(["printf", "%s\\n", *self.targets])
         everything = f"(cd {_UPPER} && find . -name '*.o' | sed 's,^./,,' | sort); {named}"
         only_objects = all(target.endswith(".o") for target in self.targets)
+        files = shlex.join([*self.targets, *map(_command_of, self.targets)])
         return _SCRIPT.format(
+            clean=_CLEAN.format(tree=_TREE, files=files) if self.clean else "",
             resume=resume if self.checkpoint_seconds else _ONE_SESSION,
             stop=_STOP if self.checkpoint_seconds else "",
             arguments=shlex.join(self.arguments),
@@ -156,6 +175,13 @@ class KernelCompile:
             objects=named if only_objects else f"{{ {everything}; }}",
             **values,
         )
+
+    def existing(self, domain: DomainHandle, deadline: Deadline) -> dict[str, str]:
+        """SHA-256 of the objects that are there, of a build that failed."""
+        lines = "".join(f"{target} {_command_of(target)}\n" for target in self.targets)
+        script = _EXISTING.format(tree=_TREE)
+        said = domain.ssh.run(script, data=lines.encode(), deadline=deadline, check=False)
+        return _digests(said.stdout)
 
     def _prepare(self, domain: DomainHandle, deadline: Deadline) -> DetachedJob:
         # a domU's clock starts anywhere; make compares times with the tree's, and
@@ -170,25 +196,28 @@ class KernelCompile:
         deadline: Deadline,
         watcher: Watcher,
     ) -> dict[str, float]:
-        """Host seconds at which each job was seen to have ended well."""
+        """Host seconds at which each job was seen to have ended; all well."""
         ended: dict[str, float] = {}
+        failures: list[WorkloadFailed] = []
         while len(ended) < len(jobs):
             machine.check_all()
             watcher.check()
-            for name in jobs.keys() - ended.keys():
-                status = jobs[name].poll(deadline=deadline)
-                if status:
-                    raise WorkloadFailed(
-                        f"{name}: make ended with status {status}; its log ends:\n"
-                        f"{jobs[name].log(lines=15)}"
-                    )
-                if status == 0:
+            for name in [name for name in jobs if name not in ended]:
+                with self.asking():
+                    status = jobs[name].poll(deadline=deadline)
+                    if status:
+                        failures.append(_failure(name, jobs[name], status))
+                if failures and not self.patient:
+                    raise failures[0]
+                if status is not None:
                     ended[name] = time.monotonic()
             if deadline.expired:
                 late = ", ".join(sorted(jobs.keys() - ended.keys()))
                 raise GuestHung(f"{late}: the build did not end before its deadline")
             if len(ended) < len(jobs):
                 time.sleep(self.poll_seconds)
+        if failures:
+            raise failures[0]
         return ended
 
 
@@ -214,8 +243,7 @@ def _collect(job: DetachedJob, wall_seconds: float, deadline: Deadline) -> Compi
     limit = deadline.within(_COLLECT_SECONDS)
     sessions = job.ssh.read_file(f"{job.folder}/times", deadline=limit).splitlines()
     spans = [(float(start), float(end)) for start, end in map(str.split, sessions)]
-    lines = job.ssh.read_file(f"{job.folder}/digests", deadline=limit).splitlines()
-    digests = {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
+    digests = _digests(job.ssh.read_file(f"{job.folder}/digests", deadline=limit))
     return CompileResult(
         exit_code=0,
         guest_seconds=round(sum(end - start for start, end in spans), 2),
@@ -223,3 +251,23 @@ def _collect(job: DetachedJob, wall_seconds: float, deadline: Deadline) -> Compi
         digests=digests,
         log=job.log(deadline=limit),
     )
+
+
+def _digests(text: str) -> dict[str, str]:
+    """What ``sha256sum`` printed, by file."""
+    lines = (line.split(maxsplit=1) for line in text.splitlines())
+    return {name: digest for digest, name in lines}
+
+
+def _command_of(target: str) -> str:
+    """The file that Kbuild writes when an object is complete: ``lib/.idr.o.cmd``."""
+    folder, _, name = target.rpartition("/")
+    return f"{folder}/.{name}.cmd" if folder else f".{name}.cmd"
+
+
+def _failure(name: str, job: DetachedJob, status: int) -> WorkloadFailed:
+    try:
+        log = job.log(lines=15)
+    except GuestError as error:
+        log = f"(not to be had: {error})"
+    return WorkloadFailed(f"{name}: make ended with status {status}; its log ends:\n{log}")

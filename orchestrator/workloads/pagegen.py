@@ -1,6 +1,6 @@
 """``pagegen``: pages of known contents that go out and come back.
 
-The program (``testbed/workload/pagegen.c``) is built through the artifact
+The program (``testbed/workload/*.c``) is built through the artifact
 cache and copied to a domU's scratch disk; each run of it is a detached job.
 """
 
@@ -17,16 +17,17 @@ from orchestrator.artifacts.context import checkout
 from orchestrator.commands import Log, run, silent
 from orchestrator.deadline import Deadline
 from orchestrator.errors import WorkloadFailed
-from orchestrator.machine import DetachedJob, DomainHandle
+from orchestrator.machine import DetachedJob, DomainHandle, Ssh
 
-__all__ = ["Kind", "PageJob", "build_pagegen", "start_pagegen"]
+__all__ = ["PROGRAM", "Kind", "PageJob", "build_pagegen", "put_pagegen", "start_pagegen"]
 
 Kind = Literal["zero", "same", "text", "random", "mixed"]
 """``same``: one word repeated; ``text``: compressible; ``random``: not compressible."""
 
 _COMPILER = "aarch64-linux-gnu-gcc"
 _FLAGS = ["-O2", "-static", "-s", "-Wall", "-Wextra", "-Werror"]
-_PROGRAM = "/mnt/scratch/pagegen"
+PROGRAM = "/mnt/scratch/pagegen"
+"""Where it lies in a domU."""
 
 
 def build_pagegen(cache: Cache, *, log: Log = silent, deadline: Deadline | None = None) -> Path:
@@ -36,19 +37,25 @@ def build_pagegen(cache: Cache, *, log: Log = silent, deadline: Deadline | None 
         UserError: the cross compiler is not installed.
         InfrastructureError: it does not compile.
     """
-    source = checkout() / "testbed/workload/pagegen.c"
+    folder = checkout() / "testbed/workload"
+    sources = sorted(folder.glob("*.c"))
     version = run([_COMPILER, "-dumpfullversion"], log=log, deadline=deadline).stdout.strip()
 
-    def build(folder: Path) -> None:
-        output = folder / "pagegen"
-        run([_COMPILER, *_FLAGS, "-o", output, source], log=log, deadline=deadline)
+    def build(destination: Path) -> None:
+        output = destination / "pagegen"
+        run([_COMPILER, *_FLAGS, "-o", output, *sources], log=log, deadline=deadline)
 
     inputs: dict[str, str | Path] = {
-        "source": source,
+        "sources": folder,
         "compiler": version,
         "flags": " ".join(_FLAGS),
     }
     return cache.get("pagegen", inputs, build, main="pagegen", deadline=deadline).path
+
+
+def put_pagegen(ssh: Ssh, program: Path, deadline: Deadline) -> None:
+    """Copy the program, from :func:`build_pagegen`, to a domU."""
+    ssh.write_file(PROGRAM, program.read_bytes(), deadline=deadline, mode=0o755)
 
 
 @dataclass(frozen=True)
@@ -126,11 +133,11 @@ def start_pagegen(
         name: of the job; a second one at the same time needs another name.
     """
     ssh = domain.ssh
-    if ssh.run(["test", "-x", _PROGRAM], deadline=deadline, check=False).status:
-        ssh.write_file(_PROGRAM, program.read_bytes(), deadline=deadline, mode=0o755)
+    if ssh.run(["test", "-x", PROGRAM], deadline=deadline, check=False).status:
+        put_pagegen(ssh, program, deadline)
     folder = f"/mnt/scratch/jobs/{name}"
     argv = [
-        f"exec {_PROGRAM} --pages {pages} --kind {kind} --seed {seed}",
+        f"exec {PROGRAM} --pages {pages} --kind {kind} --seed {seed}",
         f"--pressure {pressure} --until {folder}/release",
         *(["--pageout"] if pageout else []),
     ]

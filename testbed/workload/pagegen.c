@@ -4,15 +4,19 @@
  *
  *   pagegen --pages N --kind zero|same|text|random|mixed --seed S
  *           [--pageout] [--pressure N] [--hold SECONDS] [--until FILE]
+ *   pagegen --measure --pages N --mix KIND:PART,... --seed S --rounds N
  *
  * Contents follow from kind, seed and page number alone: two domUs with the
  * same arguments hold equal pages, and no two pages of one kind are equal but
  * for "zero" (all) and "same" (one word repeated, another one on each page).
+ * --mix chooses a kind for each page, with these parts.
  *
  * --pageout asks the kernel to reclaim the pages now (MADV_PAGEOUT: the same
  * path as under pressure); --pressure N touches N further pages instead.
  *
- * Prints one JSON object a phase: filled, held, verified.  Exit status 0: all
+ * --measure pages out and in, times both, and verifies; see measure.c.
+ *
+ * Prints one JSON object a phase: filled, held, verified; or measured.  Exit status 0: all
  * equal; 1: some differ; 2: bad arguments; 3: a page came back as an error.
  */
 #define _GNU_SOURCE
@@ -26,87 +30,22 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PAGE	4096u
-#define WORDS	(PAGE / sizeof(uint64_t))
-
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT 21
-#endif
-
-enum kind { ZERO, SAME, TEXT, RANDOM, MIXED };
-
-static const char *const kind_names[] = { "zero", "same", "text", "random", "mixed" };
-
-static const char *const words[] = {
-	"static ", "struct ", "page", "swap", "int ", "return ", "if (", ") {\n\t",
-	"->", "frontswap", "domain", "grant", " = ", ";\n\t", "unsigned long ", "/* kept */ ",
-};
+#include "contents.h"
+#include "measure.h"
 
 struct options {
 	uint64_t pages;
-	enum kind kind;
+	struct mix mix;
 	uint64_t seed;
+	uint64_t rounds;
 	uint64_t pressure;
 	double hold;
 	const char *until;
 	int pageout;
+	int measure;
 };
 
-static volatile uint64_t current_page;
-
-/* splitmix64: a full-period generator that any seed starts well (Steele et al., 2014) */
-static uint64_t next(uint64_t *state)
-{
-	uint64_t z = (*state += 0x9e3779b97f4a7c15ull);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-	return z ^ (z >> 31);
-}
-
-static void make_text(char *page, uint64_t *state)
-{
-	size_t at = 0;
-
-	while (at < PAGE) {
-		const char *word = words[next(state) % (sizeof(words) / sizeof(words[0]))];
-		size_t length = strlen(word);
-
-		if (length > PAGE - at)
-			length = PAGE - at;
-		memcpy(page + at, word, length);
-		at += length;
-	}
-}
-
-static void make_page(void *page, enum kind kind, uint64_t seed, uint64_t number)
-{
-	uint64_t state = seed ^ (number * 0xd1342543de82ef95ull) ^ 0x70616765;
-	uint64_t *word = page;
-	uint64_t same;
-	size_t i;
-
-	switch (kind) {
-	case ZERO:
-		memset(page, 0, PAGE);
-		break;
-	case SAME:
-		same = next(&state) | 1;
-		for (i = 0; i < WORDS; i++)
-			word[i] = same;
-		break;
-	case TEXT:
-		make_text(page, &state);
-		break;
-	case RANDOM:
-		for (i = 0; i < WORDS; i++)
-			word[i] = next(&state);
-		break;
-	case MIXED:
-		make_page(page, (enum kind)(number % MIXED), seed, number);
-		break;
-	}
-}
+volatile uint64_t current_page;
 
 static long swapped_kb(void)
 {
@@ -123,14 +62,19 @@ static long swapped_kb(void)
 	return kb;
 }
 
+static const char *mix_name(const struct options *o)
+{
+	return o->mix.total ? "mix" : kind_names[o->mix.kind];
+}
+
 static void say_held(const struct options *o)
 {
 	printf("{\"phase\":\"held\",\"kind\":\"%s\",\"pages\":%llu,\"swapped_kib\":%ld}\n",
-	       kind_names[o->kind], (unsigned long long)o->pages, swapped_kb());
+	       mix_name(o), (unsigned long long)o->pages, swapped_kb());
 	fflush(stdout);
 }
 
-static void *map(uint64_t pages)
+void *map(uint64_t pages)
 {
 	void *memory = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -180,14 +124,14 @@ static int verify(const char *memory, const struct options *o)
 
 	for (page = 0; page < o->pages; page++) {
 		current_page = page;
-		make_page(expected, o->kind, o->seed, page);
+		make_page(expected, &o->mix, o->seed, page);
 		if (memcmp(expected, memory + page * PAGE, PAGE) == 0)
 			continue;
 		if (!differ++)
 			first = (long long)page;
 	}
 	printf("{\"phase\":\"verified\",\"kind\":\"%s\",\"pages\":%llu,\"mismatches\":%llu,"
-	       "\"first_mismatch\":%lld}\n", kind_names[o->kind], (unsigned long long)o->pages,
+	       "\"first_mismatch\":%lld}\n", mix_name(o), (unsigned long long)o->pages,
 	       (unsigned long long)differ, first);
 	return differ ? 1 : 0;
 }
@@ -206,17 +150,6 @@ static uint64_t number(const char *text)
 	return value;
 }
 
-static enum kind kind_of(const char *name)
-{
-	unsigned int i;
-
-	for (i = 0; i <= MIXED; i++)
-		if (!strcmp(name, kind_names[i]))
-			return (enum kind)i;
-	fprintf(stderr, "pagegen: --kind %s: zero, same, text, random or mixed\n", name);
-	exit(2);
-}
-
 static void parse(int argc, char **argv, struct options *o)
 {
 	int i;
@@ -228,6 +161,10 @@ static void parse(int argc, char **argv, struct options *o)
 			o->pageout = 1;
 			continue;
 		}
+		if (!strcmp(name, "--measure")) {
+			o->measure = 1;
+			continue;
+		}
 		if (++i == argc) {
 			fprintf(stderr, "pagegen: %s wants a value or is unknown\n", name);
 			exit(2);
@@ -235,7 +172,11 @@ static void parse(int argc, char **argv, struct options *o)
 		if (!strcmp(name, "--pages"))
 			o->pages = number(argv[i]);
 		else if (!strcmp(name, "--kind"))
-			o->kind = kind_of(argv[i]);
+			o->mix = (struct mix) { .kind = kind_of(argv[i]) };
+		else if (!strcmp(name, "--mix"))
+			parse_mix(argv[i], &o->mix);
+		else if (!strcmp(name, "--rounds"))
+			o->rounds = number(argv[i]);
 		else if (!strcmp(name, "--seed"))
 			o->seed = number(argv[i]);
 		else if (!strcmp(name, "--pressure"))
@@ -253,20 +194,27 @@ static void parse(int argc, char **argv, struct options *o)
 		fprintf(stderr, "pagegen: --pages must be 1 to %u\n", 1u << 24);
 		exit(2);
 	}
+	if (!o->rounds || o->rounds > 100) {
+		fprintf(stderr, "pagegen: --rounds must be 1 to 100\n");
+		exit(2);
+	}
 }
 
 int main(int argc, char **argv)
 {
-	struct options o = { .kind = TEXT };
+	const struct mix unlike = { .kind = RANDOM };
+	struct options o = { .mix = { .kind = TEXT }, .rounds = 1 };
 	uint64_t page;
 	char *memory;
 
 	parse(argc, argv, &o);
 	signal(SIGBUS, on_bus_error);
+	if (o.measure)
+		return measure(o.pages, &o.mix, o.seed, (unsigned int)o.rounds);
 	memory = map(o.pages);
 	for (page = 0; page < o.pages; page++)
-		make_page(memory + page * PAGE, o.kind, o.seed, page);
-	printf("{\"phase\":\"filled\",\"kind\":\"%s\",\"pages\":%llu}\n", kind_names[o.kind],
+		make_page(memory + page * PAGE, &o.mix, o.seed, page);
+	printf("{\"phase\":\"filled\",\"kind\":\"%s\",\"pages\":%llu}\n", mix_name(&o),
 	       (unsigned long long)o.pages);
 	fflush(stdout);
 
@@ -276,7 +224,7 @@ int main(int argc, char **argv)
 		char *more = map(o.pressure);
 
 		for (page = 0; page < o.pressure; page++)
-			make_page(more + page * PAGE, RANDOM, ~o.seed, page);
+			make_page(more + page * PAGE, &unlike, ~o.seed, page);
 		munmap(more, o.pressure * PAGE);
 	}
 	say_held(&o);

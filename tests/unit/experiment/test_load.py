@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.errors import UserError
 from orchestrator.experiment import load_experiment, shipped_experiments
+from orchestrator.runner import describe_machine
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 GOOD = """
@@ -115,16 +116,42 @@ def test_a_missing_file_names_those_that_exist(tmp_path):
 
 def test_the_shipped_experiments_are_good():
     found = {path.stem: load_experiment(path) for path in shipped_experiments()}
-    assert {"figure2", "kernel-full"} <= set(found)
+    assert {"figure2", "kernel-full", "faults", "pagerate"} == set(found)
     for name, experiment in found.items():
         assert experiment.name == name
-        assert {variant.randomize_va_space for variant in experiment.variants} == {2, 0}
-        assert len(experiment.domains) == 2
+    for name in ("figure2", "kernel-full"):
+        assert {variant.randomize_va_space for variant in found[name].variants} == {2, 0}
+        assert len(found[name].domains) == 2
     assert found["kernel-full"].workload.resume
     assert found["kernel-full"].objects == ("vmlinux",)
     objects = found["figure2"].objects
     assert len(objects) >= 12
     assert {"kernel/sched/core.o", "lib/vsprintf.o"} <= set(objects)
+
+
+def test_the_shipped_faults_strike_as_often_as_promised():
+    experiment = load_experiment(CHECKOUT / "testbed/experiments/faults.toml")
+    struck = {v.name: [(f.kind, f.count) for f in v.faults] for v in experiment.variants}
+    assert struck == {
+        "store-killed": [("kill-store", 50)],
+        "domain-destroyed": [("destroy-domain", 20)],
+        "store-frozen": [("freeze-store", 20)],
+        "store-frozen-long": [("freeze-store", 5)],
+    }
+    assert [v.name for v in experiment.variants if v.expect != "OK"] == ["store-frozen-long"]
+    with_victim = [v.name for v in experiment.variants if len(experiment.domains_of(v)) == 3]
+    assert with_victim == ["domain-destroyed"]
+
+
+def test_every_variant_of_the_shipped_experiments_is_a_machine_that_can_be():
+    for path in shipped_experiments():
+        experiment = load_experiment(path)
+        for variant in experiment.variants:
+            machine = describe_machine(experiment, variant)
+            off = [
+                "xen-pageshare.enabled=0" in domain.kernel_arguments for domain in machine.domains
+            ]
+            assert all(off) if variant.swap != "pageshare" else not any(off)
 
 
 def test_the_shipped_files_say_nothing_twice():

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,9 @@ class _Server(paramiko.ServerInterface):
 
 
 def _execute(channel: paramiko.Channel, command: str) -> None:
+    # paramiko accepts the request when its thread goes on, which must be before the
+    # command ends: a client whose channel closes first takes it for refused
+    time.sleep(0.01)
     process = subprocess.Popen(
         ["sh", "-c", command],
         stdin=subprocess.PIPE,

@@ -61,3 +61,13 @@ def test_a_marker_that_comes_in_two_pieces_is_seen_once_and_for_all(log):
 def test_the_tail_is_readable_text(log):
     log.path.write_bytes(b"one\r\ntwo\r\n\x1b[31mthree\x1b[0m\r\n\xff\n")
     assert log.tail(2).splitlines() == ["three", "\ufffd"]
+
+
+def test_a_marker_of_an_earlier_boot_does_not_count(log):
+    log.path.write_text("testbed: domU1 ready\n")
+    assert log.contains("testbed: domU1 ready")
+    log.begin_again()
+    assert not log.contains("testbed: domU1 ready")
+    with log.path.open("a") as file:
+        file.write("testbed: domU1 ready\n")
+    assert log.contains("testbed: domU1 ready")

@@ -4,6 +4,8 @@ import marshal
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from orchestrator.machine import (
     DomainDescription,
     MachineDescription,
@@ -45,6 +47,15 @@ def test_randomisation_is_named_only_when_it_is_not_the_default():
     assert "randomize" not in command_line(domain)
     off = domain.model_copy(update={"randomize_va_space": 0})
     assert "sysctl.kernel.randomize_va_space=0" in command_line(off)
+
+
+def test_kernel_arguments_end_the_command_line():
+    domain = DomainDescription(
+        name="domU1", address=address_of(0), kernel_arguments=("a.b=0", "loglevel=4")
+    )
+    assert command_line(domain).endswith(" a.b=0 loglevel=4")
+    with pytest.raises(ValueError, match="kernel_arguments"):
+        DomainDescription(name="domU1", address=address_of(0), kernel_arguments=('x="y"',))
 
 
 def test_the_payload_has_the_store_with_bytecode_that_python_takes(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from orchestrator.deadline import Deadline
 from orchestrator.errors import GuestHung, InfrastructureError, WorkloadFailed
 from orchestrator.machine import DetachedJob, Ssh, SshEndpoint
+from orchestrator.machine.jobs import LOST
 
 
 def soon() -> Deadline:
@@ -103,3 +104,11 @@ def test_a_job_beyond_its_deadline_raises_with_its_last_lines(ssh, tmp_path):
     with pytest.raises(GuestHung, match="so far so good"):
         job.wait(deadline=Deadline.after(0.6), interval=0.2)
     job.stop()
+
+
+def test_a_job_whose_shell_was_killed_too_is_lost_and_not_waited_for(ssh, tmp_path):
+    job = DetachedJob.start(ssh, str(tmp_path / "job"), "sleep 30", deadline=soon())
+    time.sleep(0.2)
+    assert job.poll() is None
+    job.stop("KILL")
+    assert job.wait(deadline=soon(), interval=0.05) == LOST

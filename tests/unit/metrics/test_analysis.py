@@ -129,3 +129,24 @@ def test_a_domu_that_has_not_told_yet_leaves_figures_null_but_the_parts_add_up()
     assert parts.footprint_bytes is None
     assert parts.net_reduction is None
     assert coverage_at(peak, [peak]) is None
+
+
+def test_a_store_that_began_anew_numbers_its_marks_again():
+    old = parsed(mark(500, at=1.0, domain="domU1", pages=(800, 800)))
+    early = parsed(mark(3, at=2.0, domain="domU1", pages=(600, 900)))
+    peak = parsed(mark(4, at=3.0, domain="domU2", pages=(700, 1100)))
+    later = parsed(mark(5, at=4.0, domain="domU1", pages=(1, 1), same=(0, 0), within=0, between=0))
+    slots = swap_in_use(peak, [old, early, peak, later])
+    assert slots == {"domU1": (600, 660), "domU2": (1100, 1160)}
+
+
+def test_marks_of_an_earlier_machine_do_not_count():
+    before = parsed(mark(2, at=50.0, domain="domU1", pages=(600, 600)))
+    peak = parsed(mark(4, at=3.0, domain="domU2", pages=(700, 1100)))
+    assert swap_in_use(peak, [before, peak])["domU1"] == (700, 760), "the store's own copy"
+
+
+def test_a_frontend_may_have_more_counters():
+    more = {"counters.loads_in_flight": 3, "counters.reconnects": 2, "counters.resent": 17}
+    counters = parsed(mark(0, overrides=more)).counters
+    assert (counters["reconnects"], counters["resent"]) == (2, 17)

@@ -8,7 +8,15 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from orchestrator.results import RunFolder, finish_run, result_table, verify_run
+from orchestrator.results import (
+    DomainOutcome,
+    FaultOutcome,
+    PageStreamFigures,
+    RunFolder,
+    finish_run,
+    result_table,
+    verify_run,
+)
 from orchestrator.results.report import render_figure2, render_report
 from tests.unit.results.synthetic import manifest, mark, outcome, parsed, peak_of, sample, write_run
 
@@ -111,15 +119,15 @@ def test_figure_2_can_be_taken_out(finished, tmp_path):
     assert png.startswith(b"\x89PNG")
 
 
-def plain(summary):
-    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+def plain(summary, width=100):
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     console.print(result_table(summary))
     return console.export_text()
 
 
 def test_the_table_has_the_papers_column(finished):
     text = plain(finished[1])
-    rows = {line[:40].strip(): line for line in text.splitlines()}
+    rows = {line[:31].strip(): line for line in text.splitlines()}
     assert "5,000 KB" in rows["domU1, swapped (logical)"]
     assert "6,000 KB" in rows["domU2, swapped (logical)"]
     assert "2,700 KB" in rows["dom0, payload"]
@@ -129,3 +137,130 @@ def test_the_table_has_the_papers_column(finished):
     assert "sharing between domUs" in rows
     assert "net reduction (of footprint)" in rows
     assert "verdict: OK" in text
+
+
+def figures_of(text, name):
+    return next(line[31:].split() for line in text.splitlines() if line[:31].strip() == name)
+
+
+def test_the_table_fits_into_80_columns_and_cuts_nothing(finished):
+    text = plain(finished[1], width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    head = text[: text.index("─")]
+    words = head.split()
+    for word in ("address", "randomisation", "on", "off", "paper"):
+        assert word in words
+    assert words.count("randomisation") == 2, "beside each other, whole"
+    variant = finished[1].variants[0]
+    assert f"{variant.payload_bytes / 1024:,.0f}" in figures_of(text, "dom0, payload")
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_variants_that_do_not_fit_beside_each_other_come_below(tmp_path, width):
+    names = ["store-killed", "domain-destroyed", "store-frozen", "store-frozen-long"]
+    summary = faulty(tmp_path, names)
+    text = plain(summary, width)
+    assert "…" not in text
+    for word in (name for title in names for name in title.split("-")):
+        assert word in text.split(), word
+    assert "faults struck" in text
+
+
+def faulty(tmp_path, names):
+    """A synthetic run of which every variant was struck by as many faults as it has letters."""
+    with RunFolder.create(tmp_path, manifest("run", tuple(names))) as folder:
+        for name in names:
+            more = {"counters.reconnects": 4, "counters.resent": 31}
+            folder.append_sample(sample(name, 1.0, [parsed(mark(0, overrides=more))]))
+            struck = [
+                FaultOutcome(
+                    kind="kill-store",
+                    number=n,
+                    host_seconds=n,
+                    seconds=3.25,
+                    recovery_seconds=n,
+                    done="SIGKILL to the store",
+                )
+                for n in range(1, len(name) + 1)
+            ]
+            title = name.replace("-", " ")
+            file = outcome(name, 2, title=title, faults=struck, builds=7)
+            folder.write_variant(file, peak_of(mark(0)))
+        return finish_run(folder)
+
+
+def test_the_report_tells_of_faults(tmp_path):
+    summary = faulty(tmp_path, ["store-killed"])
+    assert summary.variants[0].faults == {"kill-store": 12}
+    assert verify_run(tmp_path / "run") == []
+    text = (tmp_path / "run/report.html").read_text()
+    row = re.search(r"<tr>[^\n]*kill-store</td>.*?</tr>", text).group()
+    assert re.findall(r"<td>(.*?)</td>", row) == ["12", "3.2 s", "6.5 s", "12.0 s"]
+    assert "sent again" in text and "<td>31</td>" in text
+
+
+def test_a_run_without_faults_does_not_tell_of_them(finished):
+    assert "faults struck" not in plain(finished[1])
+    assert "sent again" not in (finished[0] / "report.html").read_text()
+
+
+def streams(tmp_path):
+    """A synthetic run of page streams, with figures that are easy to find again."""
+    names = {"pageshare": 300.0, "zram": 12345.0, "disk": None}
+    document = manifest("run", tuple(names))
+    content = {**document.experiment.content, "workload": {"kind": "page-stream"}}
+    entry = document.experiment.model_copy(update={"content": content})
+    with RunFolder.create(tmp_path, document.model_copy(update={"experiment": entry})) as folder:
+        for swap, rate in names.items():
+            figures = PageStreamFigures(
+                pages=4000,
+                rounds=2,
+                out_pages=8000,
+                out_seconds=10.0,
+                out_per_second=rate,
+                out_median_microseconds=777.0,
+                out_p99_microseconds=None,
+                in_pages=16000,
+                in_seconds=20.0,
+                in_per_second=800.0,
+                in_median_microseconds=888.0,
+                in_p99_microseconds=9999.0,
+                still_in_pages=3,
+                mismatches=0,
+                memory_bytes=0 if swap == "disk" else 2048 * 1024,
+            )
+            domain = DomainOutcome(name="domU1", workload="page-stream", page_stream=figures)
+            file = outcome(swap, 2, swap=swap, domains=[domain], reference_digests=None)
+            peak = None
+            if swap == "pageshare":
+                folder.append_sample(sample(swap, 1.0, [parsed(mark(0))]))
+                peak = peak_of(mark(0))
+            folder.write_variant(file, peak)
+        return folder.path, finish_run(folder)
+
+
+def test_page_streams_have_a_table_of_their_own(tmp_path):
+    path, summary = streams(tmp_path)
+    assert (summary.verdict, summary.reasons) == ("OK", [])
+    assert verify_run(path) == []
+    text = plain(summary, width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    rows = {line.split()[0]: line for line in text.splitlines() if line.strip()}
+    assert rows["zram"].split()[1:] == ["12,345", "777", "-", "800", "888", "9,999", "2,048"]
+    assert rows["disk"].split()[1:] == ["-", "777", "-", "800", "888", "9,999", "0"]
+
+
+def test_page_streams_have_a_section_of_their_own(tmp_path):
+    path, _ = streams(tmp_path)
+    text = (path / "report.html").read_text()
+    tags = Tags()
+    tags.feed(text)
+    assert tags.open == []
+    assert tags.addresses == []
+    assert text.count("<svg") == 1
+    for words in ("page-out", "page-in", "12,345", "888 µs", "2,048 KB"):
+        assert words in text
+    assert "Figure 2" not in text
+    assert not re.search(r"\bNone\b|\bnan\b", re.sub(r"<pre>.*?</pre>", "", text, flags=re.S))

@@ -7,7 +7,13 @@ import json
 import pytest
 
 from orchestrator.metrics.records import parse_record
-from orchestrator.results import RunFolder, read_run
+from orchestrator.results import (
+    DomainOutcome,
+    FaultOutcome,
+    PageStreamFigures,
+    RunFolder,
+    read_run,
+)
 from orchestrator.results.build import build_summary
 from orchestrator.results.digests import compare_digests
 from orchestrator.results.verdict import judge_run
@@ -105,6 +111,113 @@ def test_a_variant_that_did_not_run():
     verdict, reasons = judge_run(["a", "b"], {"a": ("GUEST_HUNG", ["no answer"])})
     assert verdict == "GUEST_HUNG"
     assert reasons == ["a: no answer", "b: did not run"]
+
+
+def test_a_variant_that_was_expected_to_fail():
+    expected = {"a": "WORKLOAD_FAILED"}
+    fine = {"a": ("WORKLOAD_FAILED", ["make ended with status 2"]), "b": ("OK", [])}
+    assert judge_run(["a", "b"], fine, expected) == ("OK", [])
+    verdict, reasons = judge_run(["a"], {"a": ("OK", [])}, expected)
+    assert verdict == "INVALID"
+    assert reasons == ["a: expected WORKLOAD_FAILED, but it ended well"]
+    hung = {"a": ("GUEST_HUNG", ["no answer"])}
+    assert judge_run(["a"], hung, expected) == ("GUEST_HUNG", ["a: no answer"])
+    wrong = {"a": ("INVALID", ["objects differ"])}
+    assert judge_run(["a"], wrong, expected) == ("INVALID", ["a: objects differ"])
+
+
+FAILS = {"verdict": "WORKLOAD_FAILED", "reason": "make ended", "expect": "WORKLOAD_FAILED"}
+
+
+def test_an_expected_failure_keeps_its_verdict_and_the_run_is_good(run):
+    timeouts = {"counters.load_error_timeout": 3, "counters.load_error_lost": 1}
+    summary = run([mark(0, overrides=timeouts)], **FAILS)
+    assert (summary.verdict, summary.reasons) == ("OK", [])
+    variant = summary.variants[0]
+    assert (variant.verdict, variant.expect) == ("WORKLOAD_FAILED", "WORKLOAD_FAILED")
+    assert variant.reasons == ["make ended"]
+
+
+def test_a_timeout_that_was_not_expected(run):
+    assert run([mark(0, overrides={"counters.load_error_timeout": 3})]).verdict == "INVALID"
+
+
+def test_wrong_bytes_are_never_expected(run):
+    summary = run([mark(0, overrides={"counters.load_error_corrupt": 1})], **FAILS)
+    assert summary.verdict == "INVALID"
+    assert "came back damaged" in summary.reasons[0]
+
+
+def test_a_failed_build_lacks_objects_but_those_that_exist_are_right(run):
+    built = {"lib/vsprintf.o": "b" * 64}
+    domains = [DomainOutcome(name=name, digests=built) for name in ("domU1", "domU2")]
+    assert run(domains=domains, **FAILS).verdict == "OK"
+
+
+def test_a_failed_build_with_a_wrong_object(run):
+    wrong = {"lib/vsprintf.o": "0" * 64}
+    domains = [DomainOutcome(name=name, digests=wrong) for name in ("domU1", "domU2")]
+    summary = run(domains=domains, **FAILS)
+    assert summary.verdict == "INVALID"
+    assert "objects differ: domU1: lib/vsprintf.o" in summary.reasons[0]
+
+
+def test_what_was_seen_while_it_ran_outranks_a_good_end(run):
+    summary = run(problems=["after kill-store 7, the store finds: a page is damaged"])
+    assert summary.verdict == "INVALID"
+    assert "kill-store 7" in summary.reasons[0]
+
+
+def test_a_loss_before_a_domain_was_created_anew_counts(run):
+    lost = mark(0, overrides={"counters.load_error_lost": 2})
+    summary = run([lost, mark(1), mark(2, domain="domU2")])
+    assert summary.verdict == "INVALID"
+    assert "load_error_lost = 2" in summary.reasons[0]
+
+
+def test_faults_and_builds_are_counted_and_the_pager_builds_nothing(run):
+    struck = [
+        FaultOutcome(
+            kind="kill-store", number=n, host_seconds=n, seconds=3, recovery_seconds=1, done="x"
+        )
+        for n in (1, 2)
+    ]
+    pager = DomainOutcome(name="victim", workload="pages", rounds=12)
+    domains = [*outcome("default", 2).domains, pager]
+    summary = run(faults=struck, builds=4, domains=domains)
+    assert (summary.verdict, summary.reasons) == ("OK", [])
+    variant = summary.variants[0]
+    assert (variant.faults, variant.builds) == ({"kill-store": 2}, 4)
+    assert [one.rounds for one in variant.domains] == [None, None, 12]
+    assert variant.digests_equal is True
+
+
+def stream(**changes):
+    fields = dict.fromkeys(PageStreamFigures.model_fields, 10)
+    figures = PageStreamFigures(**{**fields, "mismatches": 0, **changes})
+    return [DomainOutcome(name="domU1", workload="page-stream", page_stream=figures)]
+
+
+def test_a_stream_without_the_store_has_no_books_to_close(run):
+    summary = run([], swap="zram", domains=stream(), reference_digests=None)
+    assert (summary.verdict, summary.reasons) == ("OK", [])
+    assert summary.variants[0].warnings == []
+
+
+def test_a_stream_through_the_store_has(run):
+    summary = run([], domains=stream(), reference_digests=None)
+    assert summary.verdict == "INVALID"
+    assert "no MARK arrived" in summary.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"mismatches": 2}, "2 pages came back different"), ({"in_pages": 0}, "nothing to measure")],
+)
+def test_a_stream_that_proves_nothing(run, changes, said):
+    summary = run([], swap="disk", domains=stream(**changes), reference_digests=None)
+    assert summary.verdict == "INVALID"
+    assert said in summary.reasons[0]
 
 
 def test_digests_compare_the_domains_even_without_a_reference():

@@ -1,0 +1,60 @@
+"""All variants of an experiment, one after the other, and what they come to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestrator.build import build_parts
+from orchestrator.experiment import Experiment
+from orchestrator.progress import Progress
+from orchestrator.provenance import manifest_of
+from orchestrator.reference import reference_digests
+from orchestrator.results import RunFolder, Summary, finish_run, read_run
+from orchestrator.runner.setting import Setting
+from orchestrator.runner.shape import describe_machine
+from orchestrator.runner.variant import VariantRun
+
+__all__ = ["run_experiment"]
+
+
+def run_experiment(
+    experiment: Experiment, file: Path, results: Path, progress: Progress, *, anew: bool = False
+) -> tuple[Path, Summary]:
+    """Run every variant and return the run's folder and its summary.
+
+    A variant that fails is part of the result, with its verdict; the others
+    are run all the same. An experiment whose workload has ``resume`` goes on
+    with its newest interrupted run, in that run's folder.
+
+    Args:
+        anew: leave an interrupted run alone and begin another.
+
+    Raises:
+        UserError: before anything is built or booted.
+        InfrastructureError: the artifacts could not be built.
+    """
+    for variant in experiment.variants:
+        describe_machine(experiment, variant)  # a bad shape is known at once
+    parts = build_parts(progress)
+    manifest = manifest_of(experiment, file, parts.artifacts)
+    resumed = None
+    if experiment.workload.resume and not anew:
+        resumed = RunFolder.resume(results, manifest)
+    with resumed or RunFolder.create(results, manifest) as folder:
+        if resumed:
+            progress.console.print(f"going on with {folder.path}; --anew begins another run")
+        progress.also_to(folder.path / "commands.log")
+        reference = None
+        if experiment.workload.kind == "kernel-compile":
+            reference = reference_digests(parts, experiment, folder, progress)
+        done = read_run(folder.path)
+        for variant in experiment.variants:
+            kept = done.variants.get(variant.name)
+            if kept and kept.outcome.verdict == variant.expect:
+                continue
+            earlier = done.samples_of(variant.name).samples
+            setting = Setting(experiment, variant, parts, folder, progress, reference, earlier)
+            VariantRun(setting).run()
+        with progress.phase("figures and report"):
+            summary = finish_run(folder)
+    return folder.path, summary

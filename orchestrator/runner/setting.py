@@ -1,0 +1,92 @@
+"""What the run of one variant is given, and what it leaves behind however it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from orchestrator.deadline import Deadline
+from orchestrator.errors import TestbedError
+from orchestrator.experiment import Experiment, Variant
+from orchestrator.latency import domain_latency
+from orchestrator.machine import DomainHandle, Machine
+from orchestrator.metrics import Collector, Sample
+from orchestrator.parts import Parts
+from orchestrator.progress import Progress
+from orchestrator.results import DomainOutcome, FaultOutcome, RunFolder
+from orchestrator.workloads import CompileResult
+
+__all__ = ["CONTROL_SECONDS", "Measured", "Setting", "compile_outcome", "sampled"]
+
+CONTROL_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One variant and what it is run with."""
+
+    experiment: Experiment
+    variant: Variant
+    parts: Parts
+    folder: RunFolder
+    progress: Progress
+    reference: dict[str, str] | None
+    """SHA-256 of each object, as a domU builds it that does not swap."""
+    earlier: Sequence[Sample] = ()
+    """What was sampled before an interruption."""
+
+    @property
+    def resumes(self) -> bool:
+        """Whether an interrupted run of it goes on."""
+        return self.experiment.workload.resume
+
+    @property
+    def uses_store(self) -> bool:
+        """Whether swapped pages go to the store."""
+        return self.variant.swap == "pageshare"
+
+
+@dataclass
+class Measured:
+    """Filled in as it becomes known, so that a failure leaves what came before it."""
+
+    domains: list[DomainOutcome] = field(default_factory=list)
+    peak: dict[str, object] | None = None
+    faults: list[FaultOutcome] = field(default_factory=list)
+    builds: int | None = None
+    problems: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def sampled(setting: Setting, machine: Machine, measured: Measured) -> Iterator[Collector]:
+    """The store's statistics are sampled inside; at its end, the store's peak is kept."""
+    statistics = setting.experiment.statistics
+    collector = Collector(
+        machine.qmp,
+        setting.folder.append_sample,
+        samples_per_second=statistics.samples_per_second,
+        longest_gap_seconds=statistics.longest_gap_seconds,
+    )
+    machine.store.reset_peak(Deadline.after(CONTROL_SECONDS))
+    collector.start(setting.variant.name, setting.earlier[-1].seconds if setting.earlier else 0.0)
+    try:
+        yield collector
+    except BaseException:
+        with suppress(TestbedError):  # what ended the variant is the news
+            collector.stop()
+        raise
+    collector.stop()
+    measured.peak = machine.store.peak(Deadline.after(CONTROL_SECONDS))
+
+
+def compile_outcome(domain: DomainHandle, result: CompileResult) -> DomainOutcome:
+    """What one domU's build came to."""
+    return DomainOutcome(
+        name=domain.name,
+        exit_code=result.exit_code,
+        guest_seconds=result.guest_seconds,
+        wall_seconds=result.wall_seconds,
+        digests=result.digests,
+        latency=domain_latency(domain),
+    )

@@ -1,0 +1,89 @@
+"""One variant of an experiment: a machine of its own, booted, measured and torn down."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.deadline import Deadline
+from orchestrator.errors import TestbedError
+from orchestrator.machine import Machine
+from orchestrator.results import VariantOutcome
+from orchestrator.runner.compile import measure_compile
+from orchestrator.runner.faulty_compile import measure_faulty_compile
+from orchestrator.runner.page_stream import measure_page_stream
+from orchestrator.runner.setting import Measured, Setting
+from orchestrator.runner.shape import describe_machine
+
+__all__ = ["VariantRun"]
+
+
+@dataclass
+class VariantRun:
+    """One variant: a machine of its own, booted, measured and torn down."""
+
+    setting: Setting
+    measured: Measured = field(default_factory=Measured)
+
+    def run(self) -> None:
+        """Run it and keep its outcome, whatever that is."""
+        setting, variant = self.setting, self.setting.variant
+        started = time.monotonic()
+        verdict, reason = "OK", None
+        try:
+            with setting.progress.phase(f"{setting.experiment.name}: {variant.label}"):
+                self._boot_and_measure()
+        except TestbedError as error:
+            verdict, reason = error.verdict, str(error)
+            setting.folder.event("variant-failed", {"variant": variant.name, "reason": reason})
+        outcome = VariantOutcome(
+            name=variant.name,
+            title=variant.label,
+            randomize_va_space=variant.randomize_va_space,
+            swap=variant.swap,
+            expect=variant.expect,
+            verdict=verdict,  # type: ignore[arg-type]  # checked by the model
+            reason=reason,
+            wall_seconds=time.monotonic() - started,
+            domains=self.measured.domains,
+            reference_digests=setting.reference,
+            faults=self.measured.faults,
+            builds=self.measured.builds,
+            problems=self.measured.problems,
+        )
+        setting.folder.write_variant(outcome, self.measured.peak)
+        if outcome.verdict == variant.expect:
+            setting.folder.drop_state(variant.name)
+
+    def _boot_and_measure(self) -> None:
+        setting, name = self.setting, self.setting.variant.name
+        limits = setting.experiment.limits
+        description = describe_machine(setting.experiment, setting.variant)
+        with tempfile.TemporaryDirectory(prefix="testbed-payload-") as payload:
+            files = setting.parts.files(description, Path(payload))
+            boot = Machine.boot(
+                description,
+                files,
+                setting.folder.path,
+                Deadline.after(limits.boot_seconds),
+                consoles=setting.folder.console_of(name),
+                state=setting.folder.state_of(name) if setting.resumes else None,
+                start_store=setting.uses_store,
+                log=setting.progress.log,
+            )
+            with boot as machine:
+                setting.folder.event("booted", {"variant": name, "seconds": dict(machine.timings)})
+                setting.folder.note_machine(name, machine.qemu_argv)
+                self._measure(machine, Deadline.after(limits.variant_seconds))
+
+    def _measure(self, machine: Machine, deadline: Deadline) -> None:
+        setting = self.setting
+        domains = setting.experiment.domains_of(setting.variant)
+        if setting.experiment.workload.kind == "page-stream":
+            measure_page_stream(setting, machine, deadline, self.measured)
+        elif setting.variant.faults or any(domain.pages_only for domain in domains):
+            measure_faulty_compile(setting, machine, deadline, self.measured)
+        else:
+            measure_compile(setting, machine, deadline, self.measured)

@@ -1,0 +1,138 @@
+"""``page-stream``: pagegen measures in one domU, against one kind of swap.
+
+========== =====================================================================
+pageshare  frontswap takes the pages; the disk behind it has what the store refuses
+zram       a compressed disk in the domU's own memory, in place of its swap disk
+disk       the domU's swap disk
+========== =====================================================================
+
+With the last two, the domU's kernel must have been told to leave frontswap alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from orchestrator.deadline import Deadline
+from orchestrator.errors import InfrastructureError, WorkloadFailed
+from orchestrator.machine import DetachedJob, DomainHandle
+from orchestrator.results import PageStreamFigures
+from orchestrator.workloads.pagegen import PROGRAM, put_pagegen
+
+__all__ = ["PageStream"]
+
+JOB = "/mnt/scratch/jobs/page-stream"
+FRONTEND = "/sys/kernel/debug/pageshare"
+ZRAM = "/sys/block/zram0"
+_DIFFERENT = 1
+"""pagegen's exit status where pages came back with other bytes."""
+_CALL_SECONDS = 60.0
+_MEMORY_USED_MOST = 4
+"""Which figure of zram's mm_stat: the most memory that it ever took, in bytes."""
+
+_SET_UP_ZRAM = """\
+set -e
+swapoff /dev/xvde
+echo {compressor} >{zram}/comp_algorithm
+echo {mebibytes}M >{zram}/disksize
+mkswap /dev/zram0 >/dev/null
+swapon /dev/zram0
+"""
+
+
+@dataclass(frozen=True)
+class PageStream:
+    """The workload; what it measures follows from its fields alone."""
+
+    program: Path
+    """From ``build_pagegen``."""
+    pages: int
+    mix: Mapping[str, int]
+    """Parts by pagegen's name of the kind."""
+    rounds: int
+    seed: int
+    swap: Literal["pageshare", "zram", "disk"] = "pageshare"
+    zram_compressor: str = "lz4"
+
+    def run(self, domain: DomainHandle, swap_mib: int, deadline: Deadline) -> PageStreamFigures:
+        """Measure in one domU.
+
+        Args:
+            swap_mib: size of the zram disk, where there is one; MiB.
+
+        Raises:
+            WorkloadFailed: swap cannot be set up, or a page came back as an error.
+            InfrastructureError: pages went elsewhere than they should.
+            GuestPanic, GuestHung: as the machine has it.
+        """
+        if self.swap == "zram":
+            script = _SET_UP_ZRAM.format(
+                compressor=self.zram_compressor, mebibytes=swap_mib, zram=ZRAM
+            )
+            domain.ssh.run(script, deadline=deadline)
+        put_pagegen(domain.ssh, self.program, deadline)
+        script = f"exec {' '.join(self.argv)}\n"
+        job = DetachedJob.start(domain.ssh, JOB, script, deadline=deadline)
+        status = job.wait(deadline=deadline, check=domain.check)
+        said = job.log(deadline=Deadline.after(_CALL_SECONDS))
+        record = _measured(said)
+        if status not in (0, _DIFFERENT) or record is None:
+            raise WorkloadFailed(
+                f"{domain.name}: pagegen ended with status {status}: {said.strip()[-1500:]}"
+            )
+        self._check_where(domain)
+        return PageStreamFigures(**record, memory_bytes=self._memory(domain))
+
+    @property
+    def argv(self) -> list[str]:
+        """The command in the domU."""
+        mix = ",".join(f"{kind}:{part}" for kind, part in self.mix.items() if part)
+        return [
+            PROGRAM, "--measure", "--pages", str(self.pages), "--mix", mix,
+            "--rounds", str(self.rounds), "--seed", str(self.seed),
+        ]  # fmt: skip
+
+    def _memory(self, domain: DomainHandle) -> int | None:
+        """Bytes of the domU's memory that keep its swapped pages, at most."""
+        match self.swap:
+            case "pageshare":
+                return _number(domain, f"{FRONTEND}/frontend_bytes", 0)
+            case "zram":
+                return _number(domain, f"{ZRAM}/mm_stat", _MEMORY_USED_MOST)
+            case "disk":
+                return 0
+
+    def _check_where(self, domain: DomainHandle) -> None:
+        """frontswap comes before any swap device, so it must have had all or nothing."""
+        stored = [
+            _number(domain, f"{FRONTEND}/{name}", 0) or 0
+            for name in ("stores", "stores_same_filled")
+        ]
+        if self.swap == "pageshare" and not any(stored):
+            raise InfrastructureError(f"{domain.name}: nothing went to the store")
+        if self.swap != "pageshare" and any(stored):
+            raise InfrastructureError(
+                f"{domain.name}: frontswap took {sum(stored)} pages that should have gone to "
+                f"{self.swap}: does its kernel know xen-pageshare.enabled=0?"
+            )
+
+
+def _measured(said: str) -> dict[str, Any] | None:
+    """pagegen's record, without what is not a figure; None if it printed none."""
+    for line in said.splitlines():
+        if line.startswith("{") and (record := json.loads(line)).get("phase") == "measured":
+            found: dict[str, Any] = record
+            del found["phase"]
+            return found
+    return None
+
+
+def _number(domain: DomainHandle, path: str, column: int) -> int | None:
+    """A whole number from a file in the domU; None if the file is not there."""
+    said = domain.ssh.run(["cat", path], deadline=Deadline.after(_CALL_SECONDS), check=False)
+    words = said.stdout.split()
+    return int(words[column]) if len(words) > column else None
