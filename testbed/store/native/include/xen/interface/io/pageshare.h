@@ -13,22 +13,41 @@
  * Backend, written before it enters InitWait:
  *   protocol-version   highest version spoken (XEN_PAGESHARE_VERSION)
  *   max-data-pages     most data pages that it maps
+ *   max-ring-page-order  the ring has at most 2^this pages
  *   encodings          names of the encodings it takes, comma separated
+ *   instance           random 64-bit number (hexadecimal), new at each start
  *   mark-interval-ms   how often it wants a MARK; 0 for never
  * and before it enters Connected:
  *   store-limit        first store limit, see below
+ *   kept-pages         keys that it holds for this epoch, see "Reconnection"
  *
  * Frontend, written before it enters Initialised:
  *   protocol-version   version used
- *   ring-ref           grant of the one page that holds the ring
+ *   instance           the backend's, as the frontend found it
+ *   epoch              random 64-bit number (hexadecimal), chosen at boot
+ *   ring-page-order    the ring has 2^this pages
+ *   ring-ref<i>        grant of the ring's page i
  *   directory-ref      grant of the directory page
  *   event-channel      port for notifications both ways
  *   nr-data-pages      entries used in the directory
- *   encoding           encoding of compressed payloads ("lz4")
+ *   encoding           encoding of compressed payloads, one of encodings
  *
  * States: both Initialising; backend InitWait; frontend Initialised; backend
  * maps the grants, Connected; frontend Connected.  Either side leaves through
- * Closing and Closed.
+ * Closing and Closed.  A backend in Closing takes no new pages, but serves
+ * everything else until the frontend, which holds nothing then, is Closed.
+ *
+ * Reconnection: a backend that was started anew enters InitWait with another
+ * instance, whatever the frontend's state is.  The frontend then goes through
+ * Initialising and Initialised again, with the same grants, an empty ring and
+ * a new event channel; a backend acts on no Initialised that does not name its
+ * own instance.  Then the frontend sends again, in their order, the requests
+ * that were not answered.  Its STOREs among them carry XEN_PAGESHARE_AGAIN,
+ * count as STORE requests of the new connection, and may exceed the store
+ * limit.  Whatever was answered is kept under the frontend's epoch, and the
+ * backend tells by kept-pages how much that is.  If it is 0, everything that
+ * was answered is lost.
+ * A frontend with another epoch is another one, and starts empty.
  *
  * Directory: an array of nr-data-pages grant references (u32).  The data
  * pages are granted once, and their contents belong to the frontend except
@@ -50,6 +69,7 @@
 #define XEN_PAGESHARE_VERSION		1
 #define XEN_PAGESHARE_PAGE_SIZE		4096
 #define XEN_PAGESHARE_MAX_DATA_PAGES	1024
+#define XEN_PAGESHARE_MAX_RING_ORDER	3
 
 /* Operations */
 #define XEN_PAGESHARE_OP_STORE		1 /* keep data_page[0..length) under key */
@@ -63,6 +83,9 @@
 #define XEN_PAGESHARE_ENC_LZ4		1
 #define XEN_PAGESHARE_ENC_LZO		2
 #define XEN_PAGESHARE_ENC_ZSTD		3
+
+/* Flags of a request */
+#define XEN_PAGESHARE_AGAIN		1 /* may have been handled before */
 
 /* Status of a response */
 #define XEN_PAGESHARE_OKAY		0
@@ -82,7 +105,8 @@ struct xen_pageshare_request {
 	u8 encoding;	/* STORE: XEN_PAGESHARE_ENC_* */
 	u32 data_page;	/* index into the directory */
 	u32 length;	/* STORE, INVALIDATE, MARK: bytes in data_page */
-	u32 swap_type;
+	u16 swap_type;
+	u16 flags;	/* STORE: XEN_PAGESHARE_AGAIN or 0 */
 	u64 offset;	/* key: (swap_type, offset) */
 	u32 generation;	/* STORE, LOAD */
 	u32 page_id;	/* LOAD */
@@ -134,6 +158,9 @@ enum xen_pageshare_counter {
 	XEN_PAGESHARE_LOAD_ERROR_STATUS,	/* the store answered an error */
 	XEN_PAGESHARE_LOAD_ERROR_CORRUPT,	/* undecodable, or wrong checksum */
 	XEN_PAGESHARE_PROTOCOL_ERRORS,		/* responses that broke the protocol */
+	XEN_PAGESHARE_LOADS_IN_FLIGHT,		/* loads served before the STORE was answered */
+	XEN_PAGESHARE_RECONNECTS,
+	XEN_PAGESHARE_RESENT,			/* requests sent again after one */
 	XEN_PAGESHARE_NR_COUNTERS
 };
 
