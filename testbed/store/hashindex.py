@@ -108,7 +108,7 @@ class HashIndex:
 
     def _resize(self, bits: int) -> None:
         old = self._slots
-        self._slots = slots = array("I", bytes(4 << bits))
+        self._slots = slots = array("I", (0,)) * (1 << bits)
         self._mask = mask = (1 << bits) - 1
         self._shift = shift = 64 - bits
         hashes, mixer = self._hashes, self._mixer

@@ -8,22 +8,14 @@ from __future__ import annotations
 
 import random
 import statistics
-import tempfile
 import time
 from pathlib import Path
 
 from testbed.store.protocol import KEY, Encoding, Op
-from tests.unit.store.support import Bench, request
+from tests.unit.store.support import Bench, kernel_compile_lengths, request, tmpfs_folder
 
 TURN = 64
 TURNS = 150
-MEDIAN_BYTES = 900
-
-
-def lengths(count: int, seed: int = 1) -> list[int]:
-    """Compressed lengths of a kernel compile: median 900, 100 to 4096 bytes."""
-    spread = random.Random(seed)
-    return [min(4096, max(100, int(spread.lognormvariate(6.8, 0.5)))) for _ in range(count)]
 
 
 class Rounds:
@@ -86,11 +78,11 @@ def show(name: str, spent: list[float]) -> None:
 
 def main() -> None:
     """Measures and prints."""
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), quotas={"domU1": 64 << 20, "domU2": 64 << 20})
+    with tmpfs_folder(Path.cwd()) as folder:
+        bench = Bench(folder, quotas={"domU1": 64 << 20, "domU2": 64 << 20})
         one, two = Rounds(bench, "domU1"), Rounds(bench, "domU2")
         source = random.Random(2)
-        payloads = [source.randbytes(length) for length in lengths(TURN * TURNS)]
+        payloads = [source.randbytes(length) for length in kernel_compile_lengths(TURN * TURNS)]
         spent: dict[str, list[float]] = {}
         pages: dict[int, int] = {}
 
@@ -109,7 +101,7 @@ def main() -> None:
         for first in range(0, len(keys), TURN):
             add("LOAD", one.load([(key, pages[key]) for key in keys[first : first + TURN]]))
         for first in range(0, len(keys), TURN):
-            chunk = [source.randbytes(length) for length in lengths(TURN, first)]
+            chunk = [source.randbytes(length) for length in kernel_compile_lengths(TURN, first)]
             add("STORE, replaces", two.store(chunk, first))
         for first in range(0, len(keys) // 2, TURN * 4):
             add("INVALIDATE of 16, a key", one.invalidate(keys[first : first + TURN * 4]))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import itertools
 import os
+import random
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -48,6 +50,21 @@ def native_folder() -> Path:
 
 
 _folders: list[tempfile.TemporaryDirectory] = []
+
+
+def kernel_compile_lengths(count: int, seed: int = 1) -> list[int]:
+    """Compressed lengths of a kernel compile's pages: 100 to 4096 bytes, median about 900."""
+    spread = random.Random(seed)
+    return [min(4096, max(100, int(spread.lognormvariate(6.8, 0.45)))) for _ in range(count)]
+
+
+@contextlib.contextmanager
+def tmpfs_folder(otherwise: Path):
+    """A folder in memory where the machine has one: nothing is written to a disk."""
+    memory = Path("/dev/shm")
+    parent = memory if os.access(memory, os.W_OK) else otherwise
+    with tempfile.TemporaryDirectory(prefix="pageshare-", dir=parent) as folder:
+        yield Path(folder)
 
 
 @functools.cache
