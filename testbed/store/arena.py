@@ -135,12 +135,13 @@ class Arena:
 
     def release(self, offset: int) -> None:
         """Takes the block at ``offset`` back."""
-        length = self._words[offset] & 0xFFFF
+        word = self._words[offset]
+        length = word & 0xFFFF
         if not length:
             raise ValueError(f"the block at granule {offset} is free already")
         self.payload_bytes -= length
         self.blocks -= 1
-        self._free(offset, length + 15 >> 3)
+        self._free(offset, length + 15 >> 3, word >> 16 & 0xFFFF)
 
     # Giving memory back
 
@@ -169,7 +170,7 @@ class Arena:
         offset = self._top - need
         before = self._take(target, need)
         self._copy(offset, target, before, moved)
-        self._free(offset, need)
+        self._free(offset, need, self._befores[offset])
         return True
 
     def _copy(self, offset: int, target: int, before: int, moved: Moved) -> None:
@@ -283,18 +284,18 @@ class Arena:
             self._befores[start + need] = need
         return word >> 16 & 0xFFFF
 
-    def _free(self, start: int, size: int) -> None:
+    def _free(self, start: int, size: int, before: int) -> None:
         """Makes a block's granules a hole, together with the holes it touches."""
         words, holes = self._words, self._holes
         end = start + size
-        before = words[start] >> 16 & 0xFFFF
         if not before:
             size = words[start - 1] >> 32
             start -= size
             holes.remove(start, size)
             before = words[start] >> 16 & 0xFFFF
         if end == self._top:
-            self._touched = max(self._touched, end * GRANULE)
+            if end * GRANULE > self._touched:
+                self._touched = end * GRANULE
             self._top = start
             self._last = before
             return

@@ -10,13 +10,14 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from testbed.store.domain import Domain, pack_key
+from testbed.store.domain import Domain
 from testbed.store.protocol import (
     COUNTERS,
     KEY,
     MARK_HEADER,
     MAX_SWAP_TYPES,
     MIN_PAYLOAD,
+    OFFSET_BITS,
     PAGE_SIZE,
     REQUEST,
     RESPONSE,
@@ -127,13 +128,12 @@ class Dispatcher:
     def _store(self, batch: Batch, at: int, request: Request) -> Answer:
         _, _, encoding, data_page, length, swap_type, flags, offset, generation, _ = request
         domain = self.domain
-        within_limit = domain.store_limit > domain.stores_processed
+        within_limit = domain.within_limit
         domain.stores_processed += 1
         self.counters.stores += 1
-        try:
-            key = pack_key(swap_type, offset)
-        except ValueError:
+        if swap_type >= MAX_SWAP_TYPES or offset >> OFFSET_BITS:
             return self._malformed()
+        key = swap_type << OFFSET_BITS | offset
         if (
             not MIN_PAYLOAD <= length <= PAGE_SIZE
             or data_page >= self.max_data_pages
@@ -159,10 +159,9 @@ class Dispatcher:
     def _load(self, batch: Batch, at: int, request: Request) -> Answer:
         _, _, _, data_page, _, swap_type, flags, offset, generation, row = request
         self.counters.loads += 1
-        try:
-            key = pack_key(swap_type, offset)
-        except ValueError:
+        if swap_type >= MAX_SWAP_TYPES or offset >> OFFSET_BITS:
             return self._malformed()
+        key = swap_type << OFFSET_BITS | offset
         if flags or data_page >= self.max_data_pages:
             return self._malformed()
         page = self.domain.find(key, generation, row)
@@ -190,14 +189,13 @@ class Dispatcher:
             return self._malformed()
         start = at * PAGE_SIZE
         dropped = 0
+        invalidate = self.domain.invalidate
         listed = KEY.iter_unpack(batch.payloads[start : start + length])
         for swap_type, generation, offset in listed:
-            try:
-                key = pack_key(swap_type, offset)
-            except ValueError:
+            if swap_type >= MAX_SWAP_TYPES or offset >> OFFSET_BITS:
                 self.counters.refused_malformed += 1
                 continue
-            dropped += self.domain.invalidate(key, generation)
+            dropped += invalidate(swap_type << OFFSET_BITS | offset, generation)
         self.counters.invalidates += dropped
         self.counters.invalidates_stale += length // KEY.size - dropped
         return _OKAY

@@ -11,6 +11,7 @@ from testbed.store.table import SharingTable
 __all__ = ["Domain", "pack_key"]
 
 _GENERATION = 0xFFFFFFFF
+_WORD = (1 << 64) - 1
 
 
 def pack_key(swap_type: int, offset: int) -> int:
@@ -27,6 +28,9 @@ class Domain:
     id: rows depend on what this domain did alone, so that a reply does not
     tell whether another domain has the page. Every held page is charged with
     its full payload, shared or not, for the same reason.
+
+    Keys are kept multiplied by a secret odd number, which mixes them for the
+    index, loses nothing and keeps a frontend from choosing keys that collide.
 
     The rows outlive the process; the index and the account are derived from
     them. What an operation does takes effect with one store to a row's commit
@@ -49,7 +53,9 @@ class Domain:
         self._frozen: int | None = None
         self._keys = rows.keys
         self._commits = rows.commits
-        self._index = HashIndex(rows.keys, table.state.mixer(life))
+        self._mixer = table.state.mixer(life)
+        self._unmixer = pow(self._mixer, -1, 1 << 64)
+        self._index = HashIndex(rows.keys)
 
     def __len__(self) -> int:
         """Keys, and so references, held."""
@@ -69,6 +75,13 @@ class Domain:
         left = self.quota_bytes - self.charged_bytes
         return self.stores_processed + (left // PAGE_SIZE if left > 0 else 0)
 
+    @property
+    def within_limit(self) -> bool:
+        """Whether the next STORE is one of those that are taken."""
+        if self._frozen is not None:
+            return self._frozen > self.stores_processed
+        return self.quota_bytes - self.charged_bytes >= PAGE_SIZE
+
     def welcome(self, name: str, quota_bytes: int) -> None:
         """The frontend connects, perhaps again: its credits start anew."""
         self.name = name
@@ -82,7 +95,7 @@ class Domain:
 
     def fits(self, key: int, length: int) -> bool:
         """Whether a payload of ``length`` bytes under ``key`` stays within the quota."""
-        row = self._index.first(key)
+        row = self._index.first(key * self._mixer & _WORD)
         old = self.table.charge(self._commits[row] >> 32) if row else 0
         return self.charged_bytes - old + length <= self.quota_bytes
 
@@ -90,13 +103,15 @@ class Domain:
 
     def store(self, key: int, generation: int, encoding: int, payload: bytes) -> int:
         """Keeps ``payload`` under ``key`` instead of what was there; the wire's page id."""
-        row = self._index.first(key)
+        mixed = key * self._mixer & _WORD
+        slot = self._index.locate(mixed)
+        row = self._index.slots[slot]
         fresh = 0 if row else self.rows.take()
         try:
             page = self.table.take(self.member, encoding, payload)
         except BaseException:
             if row:
-                self._drop(row)
+                self._drop(row, slot)
             else:
                 self.rows.free(fresh)
             raise
@@ -106,9 +121,9 @@ class Domain:
             self._commits[row] = page << 32 | generation
             self.charged_bytes -= self.table.drop(self.member, old)
             return row
-        self._keys[fresh] = key
+        self._keys[fresh] = mixed
         self._commits[fresh] = page << 32 | generation
-        self._index.add(fresh)
+        self._index.fill(slot, fresh)
         return fresh
 
     def find(self, key: int, generation: int, row: int) -> int:
@@ -117,33 +132,38 @@ class Domain:
         0 also when ``row`` (the wire's page id) or ``generation`` are not
         those of the key's last STORE.
         """
-        if not 0 < row < self.rows.end or self._keys[row] != key:
+        if not 0 < row < self.rows.end or self._keys[row] != key * self._mixer & _WORD:
             return 0
         commit = self._commits[row]
         return commit >> 32 if commit & _GENERATION == generation else 0
 
     def discard(self, key: int) -> bool:
         """Drops what is kept under ``key``; whether there was anything."""
-        row = self._index.first(key)
+        slot = self._index.locate(key * self._mixer & _WORD)
+        row = self._index.slots[slot]
         if row:
-            self._drop(row)
+            self._drop(row, slot)
         return row != 0
 
     def invalidate(self, key: int, generation: int) -> bool:
         """Drops ``key`` if ``generation`` is that of its last STORE; whether it was."""
-        row = self._index.first(key)
+        slot = self._index.locate(key * self._mixer & _WORD)
+        row = self._index.slots[slot]
         if not row or self._commits[row] & _GENERATION != generation:
             return False
-        self._drop(row)
+        self._drop(row, slot)
         return True
 
     def invalidate_area(self, swap_type: int) -> int:
         """Drops every key of ``swap_type``; how many there were."""
-        keys = self._keys
-        doomed = [row for row in self.rows.used() if keys[row] >> OFFSET_BITS == swap_type]
+        doomed = [row for row in self.rows.used() if self.key(row) >> OFFSET_BITS == swap_type]
         for row in doomed:
             self._drop(row)
         return len(doomed)
+
+    def key(self, row: int) -> int:
+        """The key of a row that is in use."""
+        return self._keys[row] * self._unmixer & _WORD
 
     def leave(self) -> int:
         """Drops everything and leaves the table; how many references there were.
@@ -188,11 +208,16 @@ class Domain:
             "key_index": self._index.footprint_bytes,
         }
 
-    def _drop(self, row: int) -> None:
+    def _drop(self, row: int, slot: int | None = None) -> None:
+        """Frees ``row``, which is in ``slot`` of the index."""
         page = self._commits[row] >> 32
         self._commits[row] = 0
-        self._index.remove(row)
-        self.rows.free(row)
+        if slot is None:
+            self._index.remove(row)
+        else:
+            self._index.clear(slot)
         self.charged_bytes -= self.table.drop(self.member, page)
-        if not len(self._index):
+        if self.charged_bytes:
+            self.rows.free(row)
+        else:
             self.rows.forget()

@@ -60,7 +60,7 @@ class Holes:
             words[start + size - 1] = size << 32
         if size < self._smallest:
             return
-        kind = min(size, self._largest + 1)
+        kind = size if size <= self._largest else self._largest + 1
         head = self._heads[kind]
         words[start + 1] = head
         if head:
@@ -80,7 +80,7 @@ class Holes:
         if previous:
             self._links[2 * previous + 2] = following
             return
-        kind = min(size, self._largest + 1)
+        kind = size if size <= self._largest else self._largest + 1
         self._heads[kind] = following
         if not following:
             self._bits &= ~(1 << kind)

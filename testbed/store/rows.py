@@ -4,6 +4,7 @@
 
     | key u64 | generation u32, page u32 |
 
+The key is kept as its domain mixes it for its index (see ``domain.py``).
 The second word is the *commit word*: one aligned store makes a row, changes
 its page and generation together, or frees it (0). What it reaches is held;
 nothing else says so. Row 0 is none: it holds a magic number and the number of
@@ -90,7 +91,7 @@ class Rows:
 
     def used(self) -> list[int]:
         """The rows whose commit word is not 0, in order."""
-        return [row for row in range(1, self.end) if self.commits[row]]
+        return [row for row, commit in enumerate(self.copy_of_commits()) if commit]
 
     def copy_of_commits(self) -> array[int]:
         """The commit words of the rows up to the last one in use."""

@@ -26,6 +26,8 @@ __all__ = ["Store"]
 
 _ROUNDS = 64 // BATCH
 """Batches of one domain before the others get their turn."""
+_TURN_SECONDS = 0.1
+"""After so long its turn is over too: one INVALIDATE may drop 256 keys."""
 _MOVES_BUSY, _MOVES_IDLE = 4, 64
 """Blocks moved at most between two turns."""
 
@@ -131,13 +133,21 @@ class Store:
         self._sink.write("event", {"domain": name, "event": event, "detail": detail[:400]})
 
     def ready(self, name: str) -> None:
-        """Serves ``name`` until its ring is empty or its turn is over."""
+        """Serves ``name`` until its ring is empty or its turn is over.
+
+        One whose last turn was cut short waits for its next: events that it
+        sends meanwhile gain it nothing.
+        """
+        if name not in self._pending:
+            self._turn(name)
+
+    def _turn(self, name: str) -> None:
         connection = self.connections.get(name)
         if connection is None:
             return
         start = time.monotonic()
         try:
-            more = self._serve(connection)
+            more = self._serve(connection, start + _TURN_SECONDS)
         except (ProtocolViolation, ArenaFull) as error:
             assert self._edge is not None
             self.event(name, "violation", str(error))
@@ -154,7 +164,7 @@ class Store:
     def continue_pending(self) -> bool:
         """Gives every domain whose turn was over another one; whether any still waits."""
         for name in list(self._pending):
-            self.ready(name)
+            self._turn(name)
         return bool(self._pending)
 
     def tidy(self, *, idle: bool) -> bool:
@@ -217,7 +227,7 @@ class Store:
 
     # Inside
 
-    def _serve(self, connection: Connection) -> bool:
+    def _serve(self, connection: Connection, end: float) -> bool:
         exchange, handle, batch = (
             connection.channel.exchange,
             connection.dispatcher.handle,
@@ -228,6 +238,9 @@ class Store:
             if not count:
                 return False
             handle(batch, count)
+            if time.monotonic() > end:
+                exchange(count, 0)
+                return True
             count = exchange(count, BATCH)
         if count:
             handle(batch, count)

@@ -97,10 +97,13 @@ class Counts:
         return count
 
     def subtract(self, page: int) -> int:
-        """One less; how many are left. There must be one."""
-        count = self._bytes[page] - 1
+        """One less; how many are left. ``KeyError`` when there is none."""
+        counts = self._bytes
+        count = counts[page] - 1 if page < len(counts) else -1
         if count < _MANY - 1:
-            self._bytes[page] = count
+            if count < 0:
+                raise KeyError(page)
+            counts[page] = count
             return count
         count = self._more[page] - 1
         if count < _MANY:
@@ -192,7 +195,8 @@ class SharingTable:
             seed = self._seed(group, encoding)
         value = self._digest(payload, seed)
         length = len(payload)
-        for page in self._index.matches(value):
+        candidates, slot = self._index.matches(value)
+        for page in candidates:
             if (
                 self._lengths[page] == length
                 and self.records.groups[page] == group
@@ -203,6 +207,7 @@ class SharingTable:
                 break
         else:
             page = self._insert(group, encoding, value, payload)
+            self._index.fill(slot, page)
         if not member.counts.add(page):
             self._sharers[page] += 1
             member.distinct_bytes += length
@@ -220,15 +225,15 @@ class SharingTable:
             member.damaged -= 1
             member.references -= 1
             return MIN_PAYLOAD
-        if not member.counts[page]:
-            raise KeyError(page)
+        left = member.counts.subtract(page)
         length = self._lengths[page]
         member.references -= 1
-        if not member.counts.subtract(page):
+        if not left:
             member.distinct_bytes -= length
-            self._sharers[page] -= 1
-            if not self._sharers[page]:
-                self._delete(page)
+            sharers = self._sharers[page] - 1
+            self._sharers[page] = sharers
+            if not sharers:
+                self._delete(page, length)
         return length
 
     def read(self, page: int) -> tuple[int, bytes]:
@@ -344,16 +349,16 @@ class SharingTable:
         records.write(page, value, offset, len(payload), encoding, group)
         if page >= len(self._sharers):
             self._sharers.append(0)
-        self._index.add(page)
         self.payload_bytes += len(payload)
         return page
 
-    def _delete(self, page: int) -> None:
+    def _delete(self, page: int, length: int) -> None:
         self._index.remove(page)
         self.arena.release(self._offsets[page])
-        self.payload_bytes -= self._lengths[page]
-        self.records.free(page)
-        if not len(self._index):
+        self.payload_bytes -= length
+        if self.payload_bytes:
+            self.records.free(page)
+        else:
             self.records.forget()
             self._sharers = array("H", [0])
 

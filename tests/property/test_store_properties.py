@@ -252,7 +252,7 @@ hashes = st.integers(0, (1 << 64) - 1) | st.sampled_from([0, 1, (1 << 64) - 1, 1
 @given(data=st.data(), values=st.lists(hashes, min_size=1, max_size=120))
 def test_the_index_finds_what_a_dictionary_finds(data, values):
     column = array("Q", [0, *values])
-    index = HashIndex(column, data.draw(st.sampled_from([1, 0x9E3779B97F4A7C15])), bits=2)
+    index = HashIndex(column, bits=2)
     if data.draw(st.booleans()):
         index.reserve(len(values))
     inside: set[int] = set()
@@ -267,7 +267,7 @@ def test_the_index_finds_what_a_dictionary_finds(data, values):
     assert len(index) == len(inside)
     for value in set(values):
         expected = {ident for ident in inside if column[ident] == value}
-        assert set(index.matches(value)) == expected
+        assert set(index.matches(value)[0]) == expected
         assert (index.first(value) in expected) if expected else index.first(value) == 0
 
 

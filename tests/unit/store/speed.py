@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import statistics
+import tempfile
 import time
 from pathlib import Path
 
@@ -78,8 +79,9 @@ def show(name: str, spent: list[float]) -> None:
 
 def main() -> None:
     """Measures and prints."""
-    with tmpfs_folder(Path.cwd()) as folder:
-        bench = Bench(folder, quotas={"domU1": 64 << 20, "domU2": 64 << 20})
+    with tempfile.TemporaryDirectory() as folder, tmpfs_folder(Path(folder)) as state:
+        quotas = {"domU1": 64 << 20, "domU2": 64 << 20}
+        bench = Bench(Path(folder), quotas=quotas, state_path=state)
         one, two = Rounds(bench, "domU1"), Rounds(bench, "domU2")
         source = random.Random(2)
         payloads = [source.randbytes(length) for length in kernel_compile_lengths(TURN * TURNS)]

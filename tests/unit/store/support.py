@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import functools
 import itertools
 import os
@@ -227,9 +228,11 @@ def make_config(folder: Path, quotas: dict[str, int] | None = None, groups=None)
 class Bench:
     """A store over an in-process edge, with frontends by domain name."""
 
-    def __init__(self, folder: Path, quotas=None, groups=None) -> None:
+    def __init__(self, folder: Path, quotas=None, groups=None, state_path=None) -> None:
         folder.mkdir(exist_ok=True)
         self.config = make_config(folder, quotas, groups)
+        if state_path:
+            self.config = dataclasses.replace(self.config, state_path=state_path)
         self._frontends: list[Frontend] = []
         self.start()
 

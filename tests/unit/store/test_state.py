@@ -295,7 +295,7 @@ def check_files(folder, model) -> None:
     found: dict[tuple[int, int], int] = {}
     for life, domain in domains.items():
         for row in domain.rows.used():
-            key, generation = domain.rows.keys[row], domain.rows.commits[row] & 0xFFFFFFFF
+            key, generation = domain.key(row), domain.rows.commits[row] & 0xFFFFFFFF
             found[life.domid - 1, key] = generation
             body = random.Random(key % 7 * 1000 + generation % 3).randbytes(16 + generation % 3000)
             assert table.read(domain.find(key, generation, row)) == (1, body)
