@@ -1,100 +1,108 @@
 """Sharing pages: the memory that holds the compressed pages.
 
-The arena is one mapped file (on tmpfs) cut into granules of 16 bytes. A block
-is an 8-byte header and one payload, rounded up to granules::
+The arena is one region cut into granules of 8 bytes. A block is one granule
+of header and one payload, rounded up to granules::
 
-    | owner u32 | length u16 | granules u16 | payload ... | padding |
+    | length u16 | before u16 | owner u32 | payload ... | padding |
 
-``owner`` is the page id of the entry that the block belongs to, 0 for a free
-block. Free blocks wait in one list a size, linked through the four bytes
-behind their headers; what is left of a larger block goes back to the lists.
-When neither a free block nor the untouched end can take a payload, the blocks
-are moved together, so an allocation fails only when the rounded blocks truly
-do not fit.
+``owner`` is the page id of the entry that the block belongs to. ``before`` is
+the size of the block in front in granules, 0 when that is a hole: so holes
+that touch are merged at once, and the topmost block can be found. A length of
+0 marks a hole (see ``holes.py``).
 
-The caller promises at most ``capacity_bytes`` of payload in all. A payload of
-16 bytes or more takes at most twice its length with header and rounding, so
-twice the capacity is mapped and a promise that is kept never meets the end.
-Granules that were never touched take no memory.
+A store that was killed needs *payload, length and owner* of the blocks that
+its rows reach, and no more. A block is therefore complete before its offset is
+handed out. A block moves only to where no block is, not even itself; then its
+entry is told; then its old place is free.
+
+When neither a hole nor the untouched end takes a payload, the blocks are
+moved together, so an allocation fails only when the rounded blocks truly do
+not fit. The caller promises at most ``capacity_bytes`` of payload in all, and
+one page more while a page is replaced. A payload of 16 bytes or more takes at
+most twice its length with header and rounding, so twice the capacity is mapped
+and a promise that is kept never meets the end.
 """
 
 from __future__ import annotations
 
-import contextlib
-import mmap
-import os
-import struct
-import sys
-from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from testbed.store.holes import Holes
 from testbed.store.protocol import MIN_PAYLOAD, PAGE_SIZE
+from testbed.store.region import Region, pages
 
-__all__ = ["GRANULE", "Arena", "ArenaFull"]
+__all__ = ["GRANULE", "Arena", "ArenaFull", "arena_size", "granules"]
 
-GRANULE = 16
+GRANULE = 8
 """Bytes; block offsets are counted in these."""
-_HEADER = struct.Struct("<IHH")
-_HEADER_BYTES = _HEADER.size
-_FREE = struct.Struct("<IHHI")  # 0, 0, granules, offset of the next free block
-_MAX_GRANULES = (_HEADER_BYTES + PAGE_SIZE + GRANULE - 1) // GRANULE
-_COMPACT_MIN_BYTES = 256 * 1024
+_FLOOR = 1
+"""Granule 0 stays unused, so that 0 is no block."""
+_TRIM_BYTES = 64 * 1024
+_LAZY, _EAGER = 8, 32
+"""Holes of an eighth of the arena are worth moving blocks while there is work
+to do; of a 32nd when there is none."""
+
+Moved = Callable[[int, int], None]
 
 
 class ArenaFull(Exception):
     """The promise of at most ``capacity_bytes`` of payload was broken."""
 
 
+def granules(length: int) -> int:
+    """Size of the block of a payload of ``length`` bytes, header included."""
+    return length + 2 * GRANULE - 1 >> 3
+
+
+_SMALLEST, _LARGEST = granules(MIN_PAYLOAD), granules(PAGE_SIZE)
+
+
+def arena_size(capacity_bytes: int) -> int:
+    """Bytes of the region that an arena of this capacity needs."""
+    blocks = 2 * (capacity_bytes + PAGE_SIZE)
+    return pages(blocks + (_FLOOR + _LARGEST) * GRANULE)
+
+
 class Arena:
-    """Blocks of 16 to 4096 payload bytes in one mapping, with its own tally."""
+    """Blocks of 16 to 4096 payload bytes in one region, with its own tally."""
 
-    def __init__(self, capacity_bytes: int, path: str | os.PathLike[str] | None = None) -> None:
-        """Maps room for ``capacity_bytes`` of payload, in ``path`` or anonymously.
-
-        An existing file is emptied: its pages belonged to connections that
-        are gone. Raises ``OSError`` when the file cannot be made.
-        """
+    def __init__(self, region: Region, capacity_bytes: int) -> None:
+        """An empty arena in ``region``; see ``recover`` for one that is not."""
         self.capacity_bytes = capacity_bytes
-        size = (2 * capacity_bytes // PAGE_SIZE + 1) * PAGE_SIZE
-        if path is None:
-            self._memory = mmap.mmap(-1, size)
-        else:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            try:
-                os.ftruncate(fd, size)
-                self._memory = mmap.mmap(fd, size)
-            finally:
-                os.close(fd)
-        self._end = size // GRANULE
-        self._top = 1  # granule 0 stays unused, so that 0 is no block
-        self._heads = array("I", bytes(4 * (_MAX_GRANULES + 1)))  # by size; 0: none
-        self._sizes = 0  # bit n: a free block of n granules exists
-        self._free_granules = 0
+        self._region = region
+        self._words = region.column("Q")
+        self._befores = region.column("H", 1, 4)
+        self._scratch = region.size // GRANULE - _LARGEST
+        self._holes = Holes(self._words, region.column("I"), _SMALLEST, _LARGEST)
+        self._top = _FLOOR
+        self._last = _FLOOR  # size of the block below the top; it is never a hole
+        self._touched = 0
         self.payload_bytes = 0
         """Payload bytes given out, counted by the arena from its own headers."""
         self.blocks = 0
-        self.compactions = 0
+        self.moves = 0
+        """Blocks moved to give memory back."""
 
-    def close(self) -> None:
-        """Unmaps the arena; the file stays."""
-        self._memory.close()
+    # Figures
 
     @property
     def rounded_bytes(self) -> int:
         """Bytes given out with their headers and rounding."""
-        return (self._top - 1 - self._free_granules) * GRANULE
+        return (self._top - _FLOOR - self._holes.granules) * GRANULE
 
     @property
     def reserved_bytes(self) -> int:
-        """Memory that the arena takes: given out, or free between blocks."""
-        return -(-self._top * GRANULE // PAGE_SIZE) * PAGE_SIZE
+        """Memory that the arena takes: whole pages, given out or not."""
+        return pages(max(self._touched, self._top * GRANULE))
 
     @property
     def metadata_bytes(self) -> int:
-        """Memory of the heads of the lists of free blocks."""
-        return sys.getsizeof(self._heads)
+        """Memory outside of the region."""
+        return self._holes.metadata_bytes
 
-    def put(self, owner: int, payload: bytes, moved: Callable[[int, int], None]) -> int:
+    # Blocks
+
+    def put(self, owner: int, payload: bytes, moved: Moved) -> int:
         """Copies ``payload`` into a block of ``owner``'s; returns its offset in granules.
 
         ``moved(owner, offset)`` is called for every block that had to move.
@@ -103,100 +111,198 @@ class Arena:
         length = len(payload)
         if not MIN_PAYLOAD <= length <= PAGE_SIZE:
             raise ValueError(f"a payload of {length} bytes, not {MIN_PAYLOAD} to {PAGE_SIZE}")
-        if self.payload_bytes + length > self.capacity_bytes:
+        if self.payload_bytes + length > self.capacity_bytes + PAGE_SIZE:
             raise ArenaFull(f"{length} bytes more than {self.capacity_bytes}")
-        need = (length + _HEADER_BYTES + GRANULE - 1) // GRANULE
-        larger = self._sizes >> need
-        if larger:
-            offset = self._reuse(need, need + (larger & -larger).bit_length() - 1)
-        else:
-            if self._top + need > self._end:
-                self.compact(moved)
-            offset = self._top
-            if offset + need > self._end:
-                raise ArenaFull(f"{need * GRANULE} bytes do not fit")
-            self._top = offset + need
-        at = offset * GRANULE
-        _HEADER.pack_into(self._memory, at, owner, length, need)
-        at += _HEADER_BYTES
-        self._memory[at : at + length] = payload
+        need = length + 15 >> 3
+        if self._top + need > self._scratch and not self._holes.fitting(need):
+            self._move_together(moved)
+        offset, before = self._place(need)
+        self._region.write((offset + 1) * GRANULE, payload)
+        self._words[offset] = length | before << 16 | owner << 32
         self.payload_bytes += length
         self.blocks += 1
         return offset
 
     def get(self, offset: int, length: int) -> bytes:
         """The first ``length`` bytes of the payload of the block at ``offset``."""
-        at = offset * GRANULE + _HEADER_BYTES
-        return self._memory[at : at + length]
+        at = (offset + 1) * GRANULE
+        return self._region.read(at, at + length)
+
+    def header(self, offset: int) -> tuple[int, int]:
+        """Owner and payload length as the block at ``offset`` has them."""
+        word = self._words[offset]
+        return word >> 32, word & 0xFFFF
 
     def release(self, offset: int) -> None:
         """Takes the block at ``offset`` back."""
-        owner, length, granules = _HEADER.unpack_from(self._memory, offset * GRANULE)
-        if not owner:
+        word = self._words[offset]
+        length = word & 0xFFFF
+        if not length:
             raise ValueError(f"the block at granule {offset} is free already")
         self.payload_bytes -= length
         self.blocks -= 1
-        self._add_free(offset, granules)
-        if not self.blocks:
-            self._reset(1)
+        self._free(offset, length + 15 >> 3, word >> 16 & 0xFFFF)
 
-    def worth_compacting(self) -> bool:
-        """Whether free blocks take over a quarter of the arena, and 256 KiB."""
-        free = self._free_granules
-        return free * 4 > self._top and free * GRANULE >= _COMPACT_MIN_BYTES
+    # Giving memory back
 
-    def compact(self, moved: Callable[[int, int], None]) -> None:
-        """Moves the blocks together and gives the memory behind them back."""
-        memory = self._memory
-        target = 1
-        for offset, owner, _, granules in list(self._walk()):
-            if not owner:
-                continue
+    def tidy(self, moved: Moved, most: int, *, idle: bool) -> bool:
+        """Moves up to ``most`` blocks from the top into holes; whether it may go on.
+
+        Does nothing while holes are few; they may be more unless ``idle``.
+        """
+        limit = _EAGER if idle else _LAZY
+        going = False
+        for _ in range(most):
+            going = self._holes.granules * limit > self._top and self._lower(moved)
+            if not going:
+                break
+        slack = self._touched - pages(self._top * GRANULE)
+        if slack >= _TRIM_BYTES or (slack and idle and not going):
+            self._trim()
+        return going
+
+    def _lower(self, moved: Moved) -> bool:
+        """Moves the topmost block into a hole; False when none takes it."""
+        need = self._last
+        target = self._holes.fitting(need)
+        if not target:
+            return False
+        offset = self._top - need
+        before = self._take(target, need)
+        self._copy(offset, target, before, moved)
+        self._free(offset, need, self._befores[offset])
+        return True
+
+    def _copy(self, offset: int, target: int, before: int, moved: Moved) -> None:
+        """Copies a block to ``target``, where no block is, and tells its entry."""
+        owner, length = self.header(offset)
+        self._region.write((target + 1) * GRANULE, self.get(offset, length))
+        self._words[target] = length | before << 16 | owner << 32
+        moved(owner, target)
+        self.moves += 1
+
+    def _move_together(self, moved: Moved) -> None:
+        """Leaves no hole. A block that would overlap itself goes by way of the scratch."""
+        while self._holes.granules and self._lower(moved):
+            pass
+        target = before = _FLOOR
+        for offset, _, length in list(self.blocks_in_use()):
+            need = granules(length)
             if offset != target:
-                memory.move(target * GRANULE, offset * GRANULE, granules * GRANULE)
-                moved(owner, target)
-            target += granules
-        self._reset(target)
-        self.compactions += 1
+                source = offset
+                if target + need > offset:
+                    source = self._scratch
+                    self._copy(offset, source, 0, moved)
+                self._copy(source, target, before, moved)
+            target, before = target + need, need
+        self._holes.forget()
+        self._top, self._last = target, before
+        self._touched = self._region.size  # the scratch
+        self._trim()
+
+    def _trim(self) -> None:
+        """Gives the pages behind the top back."""
+        end = pages(self._top * GRANULE)
+        self._region.discard(end, self._region.size)
+        self._touched = end
+
+    # Looking at all of it
 
     def blocks_in_use(self) -> Iterator[tuple[int, int, int]]:
         """Offset, owner and payload length of every block, read from its header."""
-        for offset, owner, length, _ in self._walk():
-            if owner:
-                yield offset, owner, length
-
-    def _walk(self) -> Iterator[tuple[int, int, int, int]]:
-        offset = 1
+        offset, words = _FLOOR, self._words
         while offset < self._top:
-            owner, length, granules = _HEADER.unpack_from(self._memory, offset * GRANULE)
-            yield offset, owner, length, granules
-            offset += granules
+            word = words[offset]
+            length = word & 0xFFFF
+            if length:
+                yield offset, word >> 32, length
+                offset += length + 15 >> 3
+            else:
+                offset += word >> 32
 
-    def _reuse(self, need: int, size: int) -> int:
-        offset = self._heads[size]
-        following = _FREE.unpack_from(self._memory, offset * GRANULE)[3]
-        self._heads[size] = following
-        if not following:
-            self._sizes &= ~(1 << size)
-        self._free_granules -= size
+    def holds(self, offset: int, owner: int, length: int) -> bool:
+        """Whether a region that was found has ``owner``'s block of ``length`` there."""
+        if not MIN_PAYLOAD <= length <= PAGE_SIZE:
+            return False
+        end = offset + granules(length)
+        return (
+            offset >= _FLOOR
+            and end * GRANULE <= self._region.data_end
+            and (end <= self._scratch or offset == self._scratch)
+            and self.header(offset) == (owner, length)
+        )
+
+    def recover(self, blocks: Iterable[tuple[int, int]], moved: Moved) -> None:
+        """Takes over ``blocks`` (offset, length), which do not overlap, from the bottom up.
+
+        Everything between them is free. Raises ``ArenaFull`` for blocks that no
+        arena would have put there.
+        """
+        self._holes.forget()
+        self._top = self._last = _FLOOR
+        self.payload_bytes = self.blocks = 0
+        for offset, length in blocks:
+            self.payload_bytes += length
+            self.blocks += 1
+            need = granules(length)
+            if offset == self._scratch:  # it was on its way down: its old place is free
+                self._copy(offset, *self._place(need), moved)
+                break
+            if gap := offset - self._top:
+                self._holes.add(self._top, gap, self._last)
+            self._befores[offset] = 0 if gap else self._last
+            self._last = need
+            self._top = offset + need
+        self._touched = self._region.size
+        self._trim()
+
+    # Inside
+
+    def _place(self, need: int) -> tuple[int, int]:
+        """Room for a block of ``need`` granules: its offset, and the size before it.
+
+        Raises ``ArenaFull``.
+        """
+        offset = self._holes.fitting(need)
+        if offset:
+            return offset, self._take(offset, need)
+        offset, before = self._top, self._last
+        if offset + need > self._scratch:
+            raise ArenaFull(f"{need * GRANULE} bytes do not fit")
+        self._top = offset + need
+        self._last = need
+        return offset, before
+
+    def _take(self, start: int, need: int) -> int:
+        """Makes ``need`` granules of the hole at ``start`` a block's; the size before it."""
+        word = self._words[start]
+        size = word >> 32
+        self._holes.remove(start, size)
         if size > need:
-            self._add_free(offset + need, size - need)
-        return offset
+            self._holes.add(start + need, size - need, need)
+        else:
+            self._befores[start + need] = need
+        return word >> 16 & 0xFFFF
 
-    def _add_free(self, offset: int, granules: int) -> None:
-        _FREE.pack_into(self._memory, offset * GRANULE, 0, 0, granules, self._heads[granules])
-        self._heads[granules] = offset
-        self._sizes |= 1 << granules
-        self._free_granules += granules
-
-    def _reset(self, top: int) -> None:
-        """Forgets the free blocks: everything from granule ``top`` on is untouched."""
-        kept = -(-top * GRANULE // PAGE_SIZE) * PAGE_SIZE
-        touched = -(-self._top * GRANULE // PAGE_SIZE) * PAGE_SIZE
-        if touched > kept:
-            with contextlib.suppress(OSError):  # a file system that cannot punch holes
-                self._memory.madvise(mmap.MADV_REMOVE, kept, touched - kept)
-        self._top = top
-        self._free_granules = 0
-        self._sizes = 0
-        self._heads = array("I", bytes(4 * (_MAX_GRANULES + 1)))
+    def _free(self, start: int, size: int, before: int) -> None:
+        """Makes a block's granules a hole, together with the holes it touches."""
+        words, holes = self._words, self._holes
+        end = start + size
+        if not before:
+            size = words[start - 1] >> 32
+            start -= size
+            holes.remove(start, size)
+            before = words[start] >> 16 & 0xFFFF
+        if end == self._top:
+            if end * GRANULE > self._touched:
+                self._touched = end * GRANULE
+            self._top = start
+            self._last = before
+            return
+        word = words[end]
+        if not word & 0xFFFF:
+            size = word >> 32
+            holes.remove(end, size)
+            end += size
+        holes.add(start, end - start, before)
+        self._befores[end] = 0

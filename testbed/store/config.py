@@ -1,10 +1,13 @@
 """The service's configuration: a TOML file, checked before anything starts.
 
+In place of ``state_path`` there may be ``arena_path``; the folder is then
+``state`` beside it.
+
 ::
 
     [store]
     arena_bytes = 33554432          # payload that the arena may hold
-    arena_path = "/run/pageshare/arena"
+    state_path = "/run/pageshare/state"   # folder on a tmpfs: what a killed store finds again
     mark_interval_ms = 250          # asked of each frontend; 0 for never
     records = "/dev/virtio-ports/pageshare.stats"
     control_socket = "/run/pageshare/control"
@@ -29,7 +32,7 @@ from testbed.store.protocol import MAX_DATA_PAGES, PAGE_SIZE
 
 __all__ = ["DomainConfig", "StoreConfig", "load"]
 
-_MAX_ARENA_BYTES = 1 << 34
+_MAX_ARENA_BYTES = 1 << 33  # offsets of 32 bits, granules of 8 bytes, and room for rounding
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class StoreConfig:
     """Everything the service is told."""
 
     arena_bytes: int
-    arena_path: Path
+    state_path: Path
     mark_interval_ms: int
     records: Path
     control_socket: Path
@@ -81,11 +84,13 @@ def _text(value: Any) -> str | None:
 _STORE: Mapping[str, Check] = {
     "arena_bytes": _integer(PAGE_SIZE, _MAX_ARENA_BYTES),
     "arena_path": _text,
+    "state_path": _text,
     "mark_interval_ms": _integer(0, 3_600_000),
     "records": _text,
     "control_socket": _text,
     "max_data_pages": _integer(1, MAX_DATA_PAGES),
 }
+_EITHER = {"arena_path", "state_path"}
 _DOMAIN: Mapping[str, Check] = {
     "name": _text,
     "quota_bytes": _integer(PAGE_SIZE, _MAX_ARENA_BYTES),
@@ -110,7 +115,12 @@ def load(path: Path) -> StoreConfig:
         DomainConfig(**_checked(path, f"domain[{at}]", entry, _DOMAIN))
         for at, entry in enumerate(listed)
     )
-    for key in ("arena_path", "records", "control_socket"):
+    arena_path = store.pop("arena_path", None)
+    if "state_path" not in store:
+        if arena_path is None:
+            raise ConfigError(f"{path}: store.state_path is missing")
+        store["state_path"] = Path(arena_path).with_name("state")
+    for key in ("state_path", "records", "control_socket"):
         store[key] = Path(store[key])
     config = StoreConfig(domains=domains, **store)
     _check_together(path, config)
@@ -127,7 +137,7 @@ def _checked(path: Path, where: str, given: Any, checks: Mapping[str, Check]) ->
             )
         if allowed := checks[key](value):
             raise ConfigError(f"{path}: {where}.{key} is {value!r}; allowed: {allowed}")
-    if missing := sorted(checks.keys() - given.keys()):
+    if missing := sorted(checks.keys() - given.keys() - _EITHER):
         raise ConfigError(f"{path}: {where}.{missing[0]} is missing")
     return dict(given)
 

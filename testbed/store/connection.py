@@ -13,7 +13,7 @@ __all__ = ["Connection"]
 
 @dataclass(slots=True)
 class Connection:
-    """Lives from the handshake to the disconnection; a new one starts empty."""
+    """Lives from the handshake to the disconnection; its domain may outlive it."""
 
     domain: Domain
     channel: Channel

@@ -24,6 +24,7 @@ COMMANDS = {
     "reset-peak": "forget the peak",
     "verify": "recompute every tally and read every page",
     "marks": "the last MARK of each domain",
+    "drain": "ask every frontend to take its pages back; nothing new is accepted",
 }
 
 

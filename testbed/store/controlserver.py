@@ -1,7 +1,8 @@
 """The control socket: one command a line in, one JSON line out.
 
 Works inside the service's loop: a client that does not read, or that never
-finishes its line, waits without holding anything up.
+finishes its line, waits without holding anything up. A command that takes long
+is an iterator: it yields None after each slice, and its answer at the end.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import selectors
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ __all__ = ["ControlServer"]
 _MAX_COMMAND_BYTES = 256
 
 Commands = Mapping[str, Callable[[], Any]]
+"""What each command answers, or the iterator that ends with it."""
 
 
 class ControlServer:
@@ -38,6 +40,11 @@ class ControlServer:
         self._socket.listen(8)
         selector.register(self._socket, selectors.EVENT_READ, self._accept)
 
+    def step(self) -> bool:
+        """Does one slice of every command that takes long; whether there is one."""
+        going = [client.step() for client in list(self._clients)]
+        return any(going)
+
     def close(self) -> None:
         """Closes every connection and removes the socket."""
         for client in list(self._clients):
@@ -53,14 +60,12 @@ class ControlServer:
             return
         self._clients.add(_Client(connection, self._selector, self._answer, self._clients.discard))
 
-    def _answer(self, command: str) -> bytes:
+    def _answer(self, command: str) -> Any:
         handler = self._commands.get(command)
         if handler is None:
             known = ", ".join(sorted(self._commands))
-            answer: Any = {"error": f"unknown command {command!r}; known: {known}"}
-        else:
-            answer = handler()
-        return json.dumps(answer, separators=(",", ":")).encode() + b"\n"
+            return {"error": f"unknown command {command!r}; known: {known}"}
+        return handler()
 
 
 class _Client:
@@ -70,7 +75,7 @@ class _Client:
         self,
         connection: socket.socket,
         selector: selectors.BaseSelector,
-        answer: Callable[[str], bytes],
+        answer: Callable[[str], Any],
         closed: Callable[[_Client], None],
     ) -> None:
         connection.setblocking(False)
@@ -80,10 +85,24 @@ class _Client:
         self._closed = closed
         self._received = b""
         self._unsent = memoryview(b"")
+        self._slices: Iterator[Any] | None = None
         selector.register(connection, selectors.EVENT_READ, self._read)
 
+    def step(self) -> bool:
+        """Does one slice of what it waits for; whether there is more."""
+        if self._slices is None:
+            return False
+        answer = next(self._slices)
+        if answer is None:
+            return True
+        self._slices = None
+        self._selector.register(self._connection, selectors.EVENT_WRITE, self._write)
+        self._begin(answer)
+        return False
+
     def close(self) -> None:
-        self._selector.unregister(self._connection)
+        if self._slices is None:
+            self._selector.unregister(self._connection)
         self._connection.close()
         self._closed(self)
 
@@ -97,11 +116,19 @@ class _Client:
         self._received += data
         if b"\n" in self._received:
             command = self._received.split(b"\n", 1)[0].decode(errors="replace").strip()
-            self._unsent = memoryview(self._answer(command))
-            self._selector.modify(self._connection, selectors.EVENT_WRITE, self._write)
-            self._write()
+            answer = self._answer(command)
+            if isinstance(answer, Iterator):
+                self._slices = answer
+                self._selector.unregister(self._connection)  # a client that goes is seen later
+            else:
+                self._selector.modify(self._connection, selectors.EVENT_WRITE, self._write)
+                self._begin(answer)
         elif not data or len(self._received) > _MAX_COMMAND_BYTES:
             self.close()
+
+    def _begin(self, answer: Any) -> None:
+        self._unsent = memoryview(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
+        self._write()
 
     def _write(self) -> None:
         try:

@@ -10,18 +10,20 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from testbed.store.domain import Domain, pack_key
+from testbed.store.domain import Domain
 from testbed.store.protocol import (
     COUNTERS,
     KEY,
     MARK_HEADER,
     MAX_SWAP_TYPES,
     MIN_PAYLOAD,
+    OFFSET_BITS,
     PAGE_SIZE,
     REQUEST,
     RESPONSE,
     VERSION,
     Encoding,
+    Flag,
     Op,
     Status,
 )
@@ -31,12 +33,13 @@ from testbed.store.transport.interface import Batch
 __all__ = ["Dispatcher", "RequestCounters"]
 
 Mark = dict[str, int]
-Request = tuple[int, int, int, int, int, int, int, int, int]
+Request = tuple[int, int, int, int, int, int, int, int, int, int]
 Answer = tuple[int, int, int, int]
 """Status, encoding, length, page id."""
 
 _STORE, _LOAD = int(Op.STORE), int(Op.LOAD)
 _RAW = int(Encoding.RAW)
+_AGAIN = int(Flag.AGAIN)
 _MAX_ENCODING = max(Encoding)
 _OKAY: Answer = (Status.OKAY, 0, 0, 0)
 _EINVAL: Answer = (Status.EINVAL, 0, 0, 0)
@@ -63,12 +66,14 @@ class RequestCounters:
     invalidates_stale: int = 0
     """Keys whose generation was not the last, or that were not there."""
     refused_store_limit: int = 0
+    refused_quota: int = 0
+    """STORE sent again that does not fit the quota."""
     refused_malformed: int = 0
     """Unknown operation, or a field that is out of bounds."""
     refused_not_held: int = 0
     """LOAD of a key, page id or generation that this domain does not hold."""
     refused_damaged: int = 0
-    """LOAD of a page whose bytes changed in the arena."""
+    """LOAD of a page that was lost, or whose bytes changed in the arena."""
 
 
 @dataclass(slots=True)
@@ -121,24 +126,29 @@ class Dispatcher:
         self.counters.requests += count
 
     def _store(self, batch: Batch, at: int, request: Request) -> Answer:
-        _, _, encoding, data_page, length, swap_type, offset, generation, _ = request
+        _, _, encoding, data_page, length, swap_type, flags, offset, generation, _ = request
         domain = self.domain
-        within_limit = domain.store_limit > domain.stores_processed
+        within_limit = domain.within_limit
         domain.stores_processed += 1
         self.counters.stores += 1
-        try:
-            key = pack_key(swap_type, offset)
-        except ValueError:
+        if swap_type >= MAX_SWAP_TYPES or offset >> OFFSET_BITS:
             return self._malformed()
+        key = swap_type << OFFSET_BITS | offset
         if (
             not MIN_PAYLOAD <= length <= PAGE_SIZE
             or data_page >= self.max_data_pages
             or encoding > _MAX_ENCODING
             or (encoding == _RAW and length != PAGE_SIZE)
+            or flags > _AGAIN
         ):
             domain.discard(key)  # whatever was there is out of date now
             return self._malformed()
-        if not within_limit:
+        if flags:
+            if not domain.fits(key, length):
+                domain.discard(key)
+                self.counters.refused_quota += 1
+                return _ENOSPC
+        elif not within_limit:
             domain.discard(key)
             self.counters.refused_store_limit += 1
             return _ENOSPC
@@ -147,13 +157,12 @@ class Dispatcher:
         return 0, 0, 0, domain.store(key, generation, encoding, payload)
 
     def _load(self, batch: Batch, at: int, request: Request) -> Answer:
-        _, _, _, data_page, _, swap_type, offset, generation, row = request
+        _, _, _, data_page, _, swap_type, flags, offset, generation, row = request
         self.counters.loads += 1
-        try:
-            key = pack_key(swap_type, offset)
-        except ValueError:
+        if swap_type >= MAX_SWAP_TYPES or offset >> OFFSET_BITS:
             return self._malformed()
-        if data_page >= self.max_data_pages:
+        key = swap_type << OFFSET_BITS | offset
+        if flags or data_page >= self.max_data_pages:
             return self._malformed()
         page = self.domain.find(key, generation, row)
         if not page:
@@ -171,31 +180,35 @@ class Dispatcher:
 
     def _invalidate(self, batch: Batch, at: int, request: Request) -> Answer:
         data_page, length = request[3], request[4]
-        if data_page >= self.max_data_pages or length > PAGE_SIZE or length % KEY.size:
+        if (
+            request[6]
+            or data_page >= self.max_data_pages
+            or length > PAGE_SIZE
+            or length % KEY.size
+        ):
             return self._malformed()
         start = at * PAGE_SIZE
         dropped = 0
+        invalidate = self.domain.invalidate
         listed = KEY.iter_unpack(batch.payloads[start : start + length])
         for swap_type, generation, offset in listed:
-            try:
-                key = pack_key(swap_type, offset)
-            except ValueError:
+            if swap_type >= MAX_SWAP_TYPES or offset >> OFFSET_BITS:
                 self.counters.refused_malformed += 1
                 continue
-            dropped += self.domain.invalidate(key, generation)
+            dropped += invalidate(swap_type << OFFSET_BITS | offset, generation)
         self.counters.invalidates += dropped
         self.counters.invalidates_stale += length // KEY.size - dropped
         return _OKAY
 
     def _invalidate_area(self, _batch: Batch, _at: int, request: Request) -> Answer:
-        if request[5] >= MAX_SWAP_TYPES:
+        if request[6] or request[5] >= MAX_SWAP_TYPES:
             return self._malformed()
         self.counters.area_invalidates += self.domain.invalidate_area(request[5])
         return _OKAY
 
     def _mark(self, batch: Batch, at: int, request: Request) -> Answer:
         data_page, length = request[3], request[4]
-        if data_page >= self.max_data_pages or not _MARK_BYTES <= length <= PAGE_SIZE:
+        if request[6] or data_page >= self.max_data_pages or not _MARK_BYTES <= length <= PAGE_SIZE:
             return self._malformed()
         start = at * PAGE_SIZE
         payload = batch.payloads[start : start + _MARK_BYTES]

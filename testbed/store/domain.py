@@ -1,17 +1,16 @@
-"""What one connected domain holds: its keys, its quota, its credits."""
+"""What one domain holds: its keys, its quota, its credits."""
 
 from __future__ import annotations
 
-import secrets
-import sys
-from array import array
-
 from testbed.store.hashindex import HashIndex
 from testbed.store.protocol import MAX_SWAP_TYPES, OFFSET_BITS, PAGE_SIZE
+from testbed.store.rows import Rows
+from testbed.store.state import Life
 from testbed.store.table import SharingTable
 
 __all__ = ["Domain", "pack_key"]
 
+_GENERATION = 0xFFFFFFFF
 _WORD = (1 << 64) - 1
 
 
@@ -30,31 +29,39 @@ class Domain:
     tell whether another domain has the page. Every held page is charged with
     its full payload, shared or not, for the same reason.
 
-    The columns are compact arrays, indexed by row. Keys are kept multiplied
-    by a secret odd number, which mixes them for the index, loses nothing and
-    keeps a frontend from choosing keys that collide.
+    Keys are kept multiplied by a secret odd number, which mixes them for the
+    index, loses nothing and keeps a frontend from choosing keys that collide.
+
+    The rows outlive the process; the index and the account are derived from
+    them. What an operation does takes effect with one store to a row's commit
+    word: before it nothing has happened, after it everything has.
     """
 
-    def __init__(self, name: str, table: SharingTable, group: str, quota_bytes: int) -> None:
-        """A domain that may be charged up to ``quota_bytes`` of payload."""
+    def __init__(
+        self, name: str, life: Life, table: SharingTable, rows: Rows, quota_bytes: int = 0
+    ) -> None:
+        """A domain without keys that may be charged up to ``quota_bytes`` of payload."""
         self.name = name
+        self.life = life
         self.table = table
+        self.rows = rows
         self.quota_bytes = quota_bytes
-        self.member = table.join(group)
+        self.member = table.join(rows.group)
         self.charged_bytes = 0
         self.stores_processed = 0
         """STORE requests answered since connection, failed ones included."""
-        self._mixer = secrets.randbits(64) | 1
+        self._frozen: int | None = None
+        self._keys = rows.keys
+        self._commits = rows.commits
+        self._mixer = table.state.mixer(life)
         self._unmixer = pow(self._mixer, -1, 1 << 64)
-        self._mixed = array("Q", [0])
-        self._generations = array("I", [0])
-        self._pages = array("I", [0])  # 0: the row is free
-        self._free_rows = array("I")
-        self._index = HashIndex(self._mixed)
+        self._index = HashIndex(rows.keys)
 
     def __len__(self) -> int:
         """Keys, and so references, held."""
         return len(self._index)
+
+    # Credits
 
     @property
     def store_limit(self) -> int:
@@ -63,32 +70,61 @@ class Domain:
         It never falls: a STORE adds one to the first term and takes at most
         one from the second.
         """
-        return self.stores_processed + (self.quota_bytes - self.charged_bytes) // PAGE_SIZE
+        if self._frozen is not None:
+            return self._frozen
+        left = self.quota_bytes - self.charged_bytes
+        return self.stores_processed + (left // PAGE_SIZE if left > 0 else 0)
 
     @property
-    def metadata_bytes(self) -> int:
-        """Memory of the map."""
-        columns = (self._mixed, self._generations, self._pages, self._free_rows)
-        return sum(map(sys.getsizeof, columns)) + self._index.footprint_bytes
+    def within_limit(self) -> bool:
+        """Whether the next STORE is one of those that are taken."""
+        if self._frozen is not None:
+            return self._frozen > self.stores_processed
+        return self.quota_bytes - self.charged_bytes >= PAGE_SIZE
+
+    def welcome(self, name: str, quota_bytes: int) -> None:
+        """The frontend connects, perhaps again: its credits start anew."""
+        self.name = name
+        self.quota_bytes = quota_bytes
+        self.stores_processed = 0
+        self._frozen = None
+
+    def freeze(self) -> None:
+        """The store limit rises no more."""
+        self._frozen = self.store_limit
+
+    def fits(self, key: int, length: int) -> bool:
+        """Whether a payload of ``length`` bytes under ``key`` stays within the quota."""
+        row = self._index.first(key * self._mixer & _WORD)
+        old = self.table.charge(self._commits[row] >> 32) if row else 0
+        return self.charged_bytes - old + length <= self.quota_bytes
+
+    # Pages
 
     def store(self, key: int, generation: int, encoding: int, payload: bytes) -> int:
         """Keeps ``payload`` under ``key`` instead of what was there; the wire's page id."""
-        row = self._find(key)
-        if row:
-            self.charged_bytes -= self.table.drop(self.member, self._pages[row])
-            self._pages[row] = 0
+        mixed = key * self._mixer & _WORD
+        slot = self._index.locate(mixed)
+        row = self._index.slots[slot]
+        fresh = 0 if row else self.rows.take()
         try:
             page = self.table.take(self.member, encoding, payload)
         except BaseException:
             if row:
-                self._free(row)
+                self._drop(row, slot)
+            else:
+                self.rows.free(fresh)
             raise
-        if not row:
-            row = self._new_row(key)
-        self._pages[row] = page
-        self._generations[row] = generation
         self.charged_bytes += len(payload)
-        return row
+        if row:
+            old = self._commits[row] >> 32
+            self._commits[row] = page << 32 | generation
+            self.charged_bytes -= self.table.drop(self.member, old)
+            return row
+        self._keys[fresh] = mixed
+        self._commits[fresh] = page << 32 | generation
+        self._index.fill(slot, fresh)
+        return fresh
 
     def find(self, key: int, generation: int, row: int) -> int:
         """The table's id of the page kept under ``key``, or 0.
@@ -96,82 +132,92 @@ class Domain:
         0 also when ``row`` (the wire's page id) or ``generation`` are not
         those of the key's last STORE.
         """
-        if (
-            not 0 < row < len(self._pages)
-            or self._mixed[row] != key * self._mixer & _WORD
-            or self._generations[row] != generation
-        ):
+        if not 0 < row < self.rows.end or self._keys[row] != key * self._mixer & _WORD:
             return 0
-        return self._pages[row]
+        commit = self._commits[row]
+        return commit >> 32 if commit & _GENERATION == generation else 0
 
     def discard(self, key: int) -> bool:
         """Drops what is kept under ``key``; whether there was anything."""
-        row = self._find(key)
+        slot = self._index.locate(key * self._mixer & _WORD)
+        row = self._index.slots[slot]
         if row:
-            self._drop(row)
+            self._drop(row, slot)
         return row != 0
 
     def invalidate(self, key: int, generation: int) -> bool:
         """Drops ``key`` if ``generation`` is that of its last STORE; whether it was."""
-        row = self._find(key)
-        if not row or self._generations[row] != generation:
+        slot = self._index.locate(key * self._mixer & _WORD)
+        row = self._index.slots[slot]
+        if not row or self._commits[row] & _GENERATION != generation:
             return False
-        self._drop(row)
+        self._drop(row, slot)
         return True
 
     def invalidate_area(self, swap_type: int) -> int:
         """Drops every key of ``swap_type``; how many there were."""
-        rows = [
-            row
-            for row, page in enumerate(self._pages)
-            if page and (self._mixed[row] * self._unmixer & _WORD) >> OFFSET_BITS == swap_type
-        ]
-        for row in rows:
+        doomed = [row for row in self.rows.used() if self.key(row) >> OFFSET_BITS == swap_type]
+        for row in doomed:
             self._drop(row)
-        return len(rows)
+        return len(doomed)
+
+    def key(self, row: int) -> int:
+        """The key of a row that is in use."""
+        return self._keys[row] * self._unmixer & _WORD
 
     def leave(self) -> int:
-        """Drops everything and leaves the table; how many references there were."""
-        rows = [row for row, page in enumerate(self._pages) if page]
-        for row in rows:
-            self._drop(row)
+        """Drops everything and leaves the table; how many references there were.
+
+        The file of the rows goes first: that is the moment from which they
+        reach nothing.
+        """
+        self.table.state.drop_rows(self.life)
+        used = self.rows.used()
+        for row in used:
+            self.table.drop(self.member, self._commits[row] >> 32)
         self.table.leave(self.member)
-        return len(rows)
+        self.rows.close()
+        return len(used)
 
-    def problems(self) -> list[str]:
-        """Recomputes the account from the map; says what does not agree."""
-        found: list[str] = []
-        pages = [page for page in self._pages if page]
-        charged = sum(self.table.length(page) for page in pages)
-        if charged != self.charged_bytes:
-            found.append(f"{self.name}: charged {self.charged_bytes}, holds {charged} bytes")
-        if not len(pages) == len(self) == self.member.references:
-            found.append(
-                f"{self.name}: {len(pages)} rows, {len(self)} keys, "
-                f"{self.member.references} references"
-            )
-        return found
+    # Recovery
 
-    def _find(self, key: int) -> int:
-        return self._index.first(key * self._mixer & _WORD)
-
-    def _new_row(self, key: int) -> int:
-        if self._free_rows:
-            row = self._free_rows.pop()
-        else:
-            row = len(self._pages)
-            self._mixed.append(0)
-            self._generations.append(0)
-            self._pages.append(0)
-        self._mixed[row] = key * self._mixer & _WORD
+    def adopt(self, row: int, page: int) -> None:
+        """Takes over a row that was found; its page is ``page``, ``DAMAGED`` if it was lost."""
+        commit = self._commits[row]
+        if commit >> 32 != page:
+            self._commits[row] = page << 32 | commit & _GENERATION
+        self.charged_bytes += self.table.adopt_reference(self.member, page)
         self._index.add(row)
-        return row
 
-    def _drop(self, row: int) -> None:
-        self.charged_bytes -= self.table.drop(self.member, self._pages[row])
-        self._free(row)
+    def begin_adoption(self, rows: int) -> None:
+        """Makes room for so many rows at once."""
+        self._index.reserve(rows)
 
-    def _free(self, row: int) -> None:
-        self._pages[row] = 0
-        self._index.remove(row)
-        self._free_rows.append(row)
+    # Figures
+
+    @property
+    def metadata_bytes(self) -> int:
+        """Memory of the map."""
+        return sum(self.memory().values())
+
+    def memory(self) -> dict[str, int]:
+        """The same by part."""
+        return {
+            "rows": self.rows.reserved_bytes,
+            "free_rows": self.rows.metadata_bytes,
+            "key_index": self._index.footprint_bytes,
+        }
+
+    def _drop(self, row: int, slot: int | None = None) -> None:
+        """Frees ``row``, which is in ``slot`` of the index."""
+        page = self._commits[row] >> 32
+        self._commits[row] = 0
+        if slot is None:
+            self._index.remove(row)
+        else:
+            self._index.clear(slot)
+        self.charged_bytes -= self.table.drop(self.member, page)
+        if self.charged_bytes:
+            self.rows.free(row)
+        else:
+            self.rows.forget()

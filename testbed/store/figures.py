@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from testbed.store.connection import Connection
+from testbed.store.domain import Domain
 from testbed.store.records import Record
 from testbed.store.table import SharingTable
 
-__all__ = ["Peak", "mark_fields", "table_figures"]
+__all__ = ["Peak", "mark_fields", "memory", "table_figures"]
 
 _PAGE_SIZE_OF_KERNEL = os.sysconf("SC_PAGE_SIZE")
 
@@ -56,7 +57,7 @@ def mark_fields(
     connections: Mapping[str, Connection],
     table: SharingTable,
     service: Record,
-    other_metadata_bytes: int,
+    parts: Mapping[str, int],
 ) -> Record:
     """A MARK record of ``marking`` (which has a mark), all but its sequence and time."""
     assert marking.mark is not None
@@ -77,7 +78,7 @@ def mark_fields(
             for name, connection in connections.items()
             if connection.mark is not None or len(connection.domain)
         },
-        "table": table_figures(connections, table, other_metadata_bytes),
+        "table": table_figures(table, parts),
         "service": service,
     }
 
@@ -97,20 +98,36 @@ def _domain_figures(connection: Connection) -> Record:
     }
 
 
-def table_figures(
-    connections: Mapping[str, Connection], table: SharingTable, other_metadata_bytes: int
-) -> Record:
-    """What the table holds and what that takes; ``footprint`` counts all of it."""
-    arena = table.arena
-    maps = sum(connection.domain.metadata_bytes for connection in connections.values())
-    metadata = table.metadata_bytes + arena.metadata_bytes + maps + other_metadata_bytes
+def memory(table: SharingTable, domains: Iterable[Domain], buffers: int) -> dict[str, int]:
+    """Everything that is spent on pages, by part, in bytes: files' pages touched, arrays.
+
+    ``buffers`` is what one batch of requests takes. The sum is the footprint.
+    """
+    parts = {
+        "arena": table.arena.reserved_bytes,
+        "arena_lists": table.arena.metadata_bytes,
+        **table.memory(),
+        "rows": 0,
+        "free_rows": 0,
+        "key_index": 0,
+        "buffers": buffers,
+    }
+    for domain in domains:
+        for part, size in domain.memory().items():
+            parts[part] += size
+    return parts
+
+
+def table_figures(table: SharingTable, parts: Mapping[str, int]) -> Record:
+    """What the table holds and what that takes, by ``parts``; ``footprint`` counts all of it."""
+    footprint = sum(parts.values())
     return {
         "entries": len(table),
         "payload_bytes": table.payload_bytes,
-        "footprint_bytes": arena.reserved_bytes + metadata,
-        "arena_reserved_bytes": arena.reserved_bytes,
-        "arena_rounded_bytes": arena.rounded_bytes,
-        "metadata_bytes": metadata,
+        "footprint_bytes": footprint,
+        "arena_reserved_bytes": parts["arena"],
+        "arena_rounded_bytes": table.arena.rounded_bytes,
+        "metadata_bytes": footprint - parts["arena"],
     }
 
 

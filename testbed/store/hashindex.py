@@ -5,7 +5,11 @@ from __future__ import annotations
 import sys
 from array import array
 
+from testbed.store.region import Column
+
 __all__ = ["HashIndex"]
+
+_MIN_BITS = 8
 
 
 class HashIndex:
@@ -15,15 +19,20 @@ class HashIndex:
     the index. Ids are positive (0 marks an empty slot). The home slot comes
     from the hash's *high* bits. Deletion shifts back, so there are no
     tombstones and a lookup costs the same after any history.
+
+    A slot that ``locate`` or ``matches`` gave is good until the next ``fill``
+    or ``clear``: what is found is dropped, and what is not found is put in,
+    without looking twice.
     """
 
-    __slots__ = ("_hashes", "_mask", "_shift", "_slots", "_used")
+    __slots__ = ("_hashes", "_mask", "_room", "_shift", "_used", "slots")
 
-    def __init__(self, hashes: array[int], bits: int = 8) -> None:
-        """An index with ``2**bits`` slots that grows by doubling."""
+    def __init__(self, hashes: Column, bits: int = _MIN_BITS) -> None:
+        """An index with ``2**bits`` slots that grows and shrinks by factors of two."""
         self._hashes = hashes
         self._used = 0
-        self._slots = array("I")
+        self.slots = array("I")
+        """The id in each slot, or 0."""
         self._resize(bits)
 
     def __len__(self) -> int:
@@ -32,69 +41,86 @@ class HashIndex:
     @property
     def footprint_bytes(self) -> int:
         """Memory that the slots take."""
-        return sys.getsizeof(self._slots)
+        return sys.getsizeof(self.slots)
+
+    def locate(self, value: int) -> int:
+        """The slot of the first id whose hash is ``value``, or the empty one where it would go."""
+        slots, hashes, mask = self.slots, self._hashes, self._mask
+        at = value >> self._shift
+        while ident := slots[at]:
+            if hashes[ident] == value:
+                break
+            at = (at + 1) & mask
+        return at
+
+    def matches(self, value: int) -> tuple[tuple[int, ...], int]:
+        """Every id whose hash is ``value``, oldest first, and the empty slot for another one."""
+        slots, hashes, mask = self.slots, self._hashes, self._mask
+        found: tuple[int, ...] = ()
+        at = value >> self._shift
+        while ident := slots[at]:
+            if hashes[ident] == value:
+                found = (*found, ident)
+            at = (at + 1) & mask
+        return found, at
 
     def first(self, value: int) -> int:
         """The first id whose hash is ``value``, or 0."""
-        slots, hashes, mask = self._slots, self._hashes, self._mask
-        at = value >> self._shift
-        while ident := slots[at]:
-            if hashes[ident] == value:
-                return ident
-            at = (at + 1) & mask
-        return 0
+        return self.slots[self.locate(value)]
 
-    def matches(self, value: int) -> list[int]:
-        """Every id whose hash is ``value``, in the order of insertion."""
-        slots, hashes, mask = self._slots, self._hashes, self._mask
-        found: list[int] = []
-        at = value >> self._shift
-        while ident := slots[at]:
-            if hashes[ident] == value:
-                found.append(ident)
-            at = (at + 1) & mask
-        return found
+    def fill(self, slot: int, ident: int) -> None:
+        """Puts ``ident`` into the empty ``slot`` that was given for its hash."""
+        self.slots[slot] = ident
+        self._used += 1
+        if self._used > self._room:
+            self._resize(len(self.slots).bit_length())
+
+    def clear(self, slot: int) -> None:
+        """Takes the id in ``slot`` out."""
+        slots, hashes, mask, shift = self.slots, self._hashes, self._mask, self._shift
+        at = slot
+        while moved := slots[at := (at + 1) & mask]:
+            # An id may fill the hole unless its home lies behind the hole.
+            if ((at - (hashes[moved] >> shift)) & mask) >= ((at - slot) & mask):
+                slots[slot] = moved
+                slot = at
+        slots[slot] = 0
+        self._used -= 1
+        if self._used * 8 < mask and mask >> _MIN_BITS:
+            self._resize(mask.bit_length() - 1)
 
     def add(self, ident: int) -> None:
-        """Puts ``ident`` in under ``hashes[ident]``."""
-        if (self._used + 1) * 3 > len(self._slots) * 2:
-            self._resize(len(self._slots).bit_length())
-        self._place(ident)
-        self._used += 1
+        """Puts ``ident`` in under ``hashes[ident]``, behind those that have it already."""
+        self.fill(self.matches(self._hashes[ident])[1], ident)
 
     def remove(self, ident: int) -> None:
         """Takes ``ident`` out; ``KeyError`` when it is not there."""
-        slots, hashes, mask, shift = self._slots, self._hashes, self._mask, self._shift
-        hole = hashes[ident] >> shift
-        while slots[hole] != ident:
-            if not slots[hole]:
-                raise KeyError(ident)
-            hole = (hole + 1) & mask
-        at = hole
-        while True:
-            at = (at + 1) & mask
-            moved = slots[at]
-            if not moved:
-                break
-            # An id may fill the hole unless its home lies behind the hole.
-            if ((at - (hashes[moved] >> shift)) & mask) >= ((at - hole) & mask):
-                slots[hole] = moved
-                hole = at
-        slots[hole] = 0
-        self._used -= 1
-
-    def _place(self, ident: int) -> None:
-        slots, mask = self._slots, self._mask
+        slots, mask = self.slots, self._mask
         at = self._hashes[ident] >> self._shift
-        while slots[at]:
+        while slots[at] != ident:
+            if not slots[at]:
+                raise KeyError(ident)
             at = (at + 1) & mask
-        slots[at] = ident
+        self.clear(at)
+
+    def reserve(self, count: int) -> None:
+        """Makes room for ``count`` ids in all at once."""
+        bits = _MIN_BITS
+        while count * 3 > 2 << bits:
+            bits += 1
+        if 1 << bits > len(self.slots):
+            self._resize(bits)
 
     def _resize(self, bits: int) -> None:
-        old = self._slots if self._used else array("I")
-        self._slots = array("I", bytes(4 << bits))
-        self._mask = (1 << bits) - 1
-        self._shift = 64 - bits
+        old, size = self.slots, 1 << bits
+        self.slots = slots = array("I", (0,)) * size
+        self._room = size * 2 // 3
+        self._mask = mask = size - 1
+        self._shift = shift = 64 - bits
+        hashes = self._hashes
         for ident in old:
             if ident:
-                self._place(ident)
+                at = hashes[ident] >> shift
+                while slots[at]:
+                    at = (at + 1) & mask
+                slots[at] = ident

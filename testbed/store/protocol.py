@@ -7,13 +7,14 @@ header and compares every value below with it.
 from __future__ import annotations
 
 import struct
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
 __all__ = [
     "COUNTERS",
     "KEY",
     "MARK_HEADER",
     "MAX_DATA_PAGES",
+    "MAX_RING_ORDER",
     "MAX_SWAP_TYPES",
     "MIN_PAYLOAD",
     "OFFSET_BITS",
@@ -21,20 +22,27 @@ __all__ = [
     "REQUEST",
     "RESPONSE",
     "RING_HEADER_BYTES",
-    "RING_SIZE",
     "VERSION",
     "Encoding",
+    "Flag",
     "Op",
     "Status",
+    "ring_entries",
 ]
 
 VERSION = 1
 PAGE_SIZE = 4096
 """Bytes of a page, of a data page and of the longest payload."""
 MAX_DATA_PAGES = 1024
-RING_SIZE = 64
-"""Entries of the ring."""
+MAX_RING_ORDER = 3
+"""The ring has at most 2 to the power of this pages."""
 RING_HEADER_BYTES = 64
+
+
+def ring_entries(order: int) -> int:
+    """Entries of a ring of ``2**order`` pages: 64, 128, 256 or 512."""
+    room = ((PAGE_SIZE << order) - RING_HEADER_BYTES) // REQUEST.size
+    return 1 << room.bit_length() - 1
 
 
 class Op(IntEnum):
@@ -56,6 +64,13 @@ class Encoding(IntEnum):
     ZSTD = 3
 
 
+class Flag(IntFlag):
+    """What else a request says."""
+
+    AGAIN = 1
+    """A STORE that may have been handled before, by another connection."""
+
+
 class Status(IntEnum):
     """How a request ended."""
 
@@ -66,8 +81,8 @@ class Status(IntEnum):
     EIO = -4
 
 
-REQUEST = struct.Struct("<HBBIIIQII")
-"""id, op, encoding, data_page, length, swap_type, offset, generation, page_id."""
+REQUEST = struct.Struct("<HBBIIHHQII")
+"""id, op, encoding, data_page, length, swap_type, flags, offset, generation, page_id."""
 RESPONSE = struct.Struct("<HBBiIIQQ")
 """id, op, encoding, status, length, page_id, store_limit, reserved."""
 KEY = struct.Struct("<IIQ")
@@ -102,6 +117,9 @@ COUNTERS = (
     "load_error_status",
     "load_error_corrupt",
     "protocol_errors",
+    "loads_in_flight",
+    "reconnects",
+    "resent",
 )
 """The frontend's counters, in the order of the header's ``xen_pageshare_counter``."""
 

@@ -11,11 +11,11 @@ import signal
 from collections.abc import Callable
 from types import FrameType
 
-from testbed.store.arena import Arena
 from testbed.store.config import StoreConfig
 from testbed.store.controlserver import ControlServer
 from testbed.store.errors import ConfigError
 from testbed.store.records import RecordSink
+from testbed.store.recovery import open_table
 from testbed.store.store import Store
 from testbed.store.transport.interface import Batch, Edge
 
@@ -29,25 +29,27 @@ EdgeFactory = Callable[[StoreConfig, Batch], Edge]
 
 
 class Service:
-    """Owns arena, records, control socket and edge; a context manager."""
+    """Owns state, records, control socket and edge; a context manager."""
 
     def __init__(self, config: StoreConfig, make_edge: EdgeFactory) -> None:
         """Opens everything. Raises ``ConfigError`` when a path cannot be used."""
         self._stack = contextlib.ExitStack()
         self._stopping = False
+        self._more = False
         with contextlib.ExitStack() as stack:
             self.selector = stack.enter_context(selectors.DefaultSelector())
             batch = Batch()
             try:
-                config.arena_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                arena = Arena(config.arena_bytes, config.arena_path)
-                stack.callback(arena.close)
+                groups = [domain.group for domain in config.domains]
+                table, recovered = open_table(config.arena_bytes, groups, config.state_path)
+                stack.callback(table.state.close)
                 sink = RecordSink(config.records)
                 stack.callback(sink.close)
-                self.store = Store(config, arena, batch, sink)
+                self.store = Store(config, table, recovered, batch, sink)
                 stack.callback(self.store.close)
-                control = ControlServer(config.control_socket, self.selector, self._commands())
-                stack.callback(control.close)
+                commands = self._commands()
+                self._control = ControlServer(config.control_socket, self.selector, commands)
+                stack.callback(self._control.close)
             except OSError as error:
                 raise ConfigError(f"the store cannot start: {error}") from error
             edge = make_edge(config, batch)
@@ -62,7 +64,7 @@ class Service:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leaves every frontend in an orderly way and closes everything."""
+        """Closes everything. What the store holds stays, for one that is started next."""
         self._stack.close()
 
     def run(self) -> None:
@@ -75,14 +77,16 @@ class Service:
     def turn(self, timeout: float) -> bool:
         """Waits up to ``timeout`` seconds for events and serves them; whether any came.
 
-        Does not wait while a domain has requests left from its last turn.
+        Does not wait while a domain has requests left from its last turn, or
+        while something is done in slices.
         """
         waiting = self.store.continue_pending()
-        ready = self.selector.select(0 if waiting else timeout)
+        ready = self.selector.select(0 if waiting or self._more else timeout)
         for key, _ in ready:
             key.data()
-        if not ready and not waiting:
-            self.store.maintain()
+        self._more = self.store.tidy(idle=not ready and not waiting)
+        if self._control.step():
+            self._more = True
         return bool(ready)
 
     def stop(self) -> None:
@@ -114,4 +118,5 @@ class Service:
             "reset-peak": lambda: self.store.reset_peak(),
             "verify": lambda: self.store.verify(),
             "marks": lambda: self.store.marks(),
+            "drain": lambda: self.store.drain(),
         }

@@ -8,21 +8,28 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from testbed.store.arena import Arena, ArenaFull
+from testbed.store.arena import ArenaFull
 from testbed.store.config import StoreConfig
 from testbed.store.connection import Connection
 from testbed.store.dispatcher import Dispatcher, Mark, RequestCounters
 from testbed.store.domain import Domain
 from testbed.store.errors import ProtocolViolation
-from testbed.store.figures import Peak, ResidentSetSize, mark_fields, table_figures
+from testbed.store.figures import Peak, ResidentSetSize, mark_fields, memory, table_figures
 from testbed.store.records import Record, RecordSink
+from testbed.store.recovery import Recovered
+from testbed.store.state import Life
 from testbed.store.table import SharingTable
-from testbed.store.transport.interface import BATCH, Batch, Channel, Edge
+from testbed.store.transport.interface import BATCH, Batch, Channel, Edge, Welcome
+from testbed.store.verification import Slices, verification
 
 __all__ = ["Store"]
 
-_ROUNDS = 8
+_ROUNDS = 64 // BATCH
 """Batches of one domain before the others get their turn."""
+_TURN_SECONDS = 0.1
+"""After so long its turn is over too: one INVALIDATE may drop 256 keys."""
+_MOVES_BUSY, _MOVES_IDLE = 4, 64
+"""Blocks moved at most between two turns."""
 
 log = logging.getLogger("store")
 
@@ -30,11 +37,23 @@ log = logging.getLogger("store")
 class Store:
     """Implements ``Listener``: what happens is written down, logged and served."""
 
-    def __init__(self, config: StoreConfig, arena: Arena, batch: Batch, sink: RecordSink) -> None:
-        """The caller owns ``arena`` and ``sink``; ``use`` names the edge."""
+    def __init__(
+        self,
+        config: StoreConfig,
+        table: SharingTable,
+        recovered: Recovered,
+        batch: Batch,
+        sink: RecordSink,
+    ) -> None:
+        """The caller owns the table's state and ``sink``; ``use`` names the edge."""
         self.config = config
-        self.table = SharingTable(arena)
+        self.table = table
+        self.domains: dict[Life, Domain] = dict(recovered)
+        """Everyone who holds pages, connected or not."""
+        self.recovered_damaged = recovered.damaged
+        """Rows that were found without their page when the store started."""
         self.connections: dict[str, Connection] = {}
+        self.draining = False
         self.peak = Peak()
         self._batch = batch
         self._sink = sink
@@ -47,35 +66,66 @@ class Store:
     def use(self, edge: Edge) -> None:
         """Starts ``edge`` with this store as its listener."""
         self._edge = edge
+        for domain in self.domains.values():
+            detail = f"{len(domain)} pages, {domain.member.damaged} damaged"
+            self.event(None, "recovered", f"{domain.name}: {detail}")
         edge.start(self)
 
     def close(self) -> None:
-        """Lets go of what the store opened itself."""
+        """Lets go of what the store opened itself; what it holds stays in the files."""
         self._rss.close()
+        for domain in self.domains.values():
+            domain.rows.close()
+        self.domains.clear()
 
     # What the edge tells
 
-    def connected(self, name: str, channel: Channel) -> int:
+    def connected(self, name: str, life: Life, channel: Channel) -> Welcome:
         """See ``Listener.connected``."""
         settings = self.config.domain(name)
-        domain = Domain(name, self.table, settings.group, settings.quota_bytes)
-        dispatcher = Dispatcher(domain, channel.nr_data_pages, partial(self._marked, name))
-        self.connections[name] = Connection(domain, channel, dispatcher)
-        limit = domain.store_limit
-        detail = f"{channel.nr_data_pages} data pages, store limit {limit}, group {settings.group}"
+        group = self.table.state.group(settings.group)
+        for other, domain in list(self.domains.items()):
+            if other.domid == life.domid and (other != life or domain.member.group != group):
+                self._drop(domain, f"domain {life.domid} is another one now")
+        found = self.domains.get(life)
+        if found is None:
+            rows = self.table.state.make_rows(life, group)
+            found = self.domains[life] = Domain(name, life, self.table, rows)
+        found.welcome(name, settings.quota_bytes)
+        dispatcher = Dispatcher(found, channel.nr_data_pages, partial(self._marked, name))
+        self.connections[name] = Connection(found, channel, dispatcher)
+        welcome = Welcome(found.store_limit, len(found))
+        detail = (
+            f"{channel.nr_data_pages} data pages, store limit {welcome.store_limit}, "
+            f"{welcome.kept_pages} pages kept, group {settings.group}"
+        )
         self.event(name, "connected", detail)
-        return limit
+        return welcome
 
-    def disconnected(self, name: str, reason: str) -> None:
+    def disconnected(self, name: str, reason: str, *, keep: bool) -> None:
         """See ``Listener.disconnected``."""
         connection = self.connections.pop(name, None)
         if connection is None:
             return
         self._pending.pop(name, None)
-        dropped = connection.domain.leave()
+        domain = connection.domain
+        count = len(domain) if keep else self._leave(domain)
         for counter, value in asdict(connection.counters).items():
             setattr(self._past, counter, getattr(self._past, counter) + value)
-        self.event(name, "disconnected", f"{reason}; {dropped} references dropped")
+        what = "kept" if keep else "dropped"
+        self.event(name, "disconnected", f"{reason}; {count} references {what}")
+
+    def waiting(self) -> list[int]:
+        """See ``Listener.waiting``."""
+        connected = {connection.domain.life for connection in self.connections.values()}
+        return sorted({life.domid for life in self.domains if life not in connected})
+
+    def forget(self, domid: int, reason: str) -> None:
+        """See ``Listener.forget``."""
+        if domid in self.waiting():
+            for life, domain in list(self.domains.items()):
+                if life.domid == domid:
+                    self._drop(domain, reason)
 
     def event(self, name: str | None, event: str, detail: str) -> None:
         """See ``Listener.event``."""
@@ -83,13 +133,21 @@ class Store:
         self._sink.write("event", {"domain": name, "event": event, "detail": detail[:400]})
 
     def ready(self, name: str) -> None:
-        """Serves ``name`` until its ring is empty or its turn is over."""
+        """Serves ``name`` until its ring is empty or its turn is over.
+
+        One whose last turn was cut short waits for its next: events that it
+        sends meanwhile gain it nothing.
+        """
+        if name not in self._pending:
+            self._turn(name)
+
+    def _turn(self, name: str) -> None:
         connection = self.connections.get(name)
         if connection is None:
             return
         start = time.monotonic()
         try:
-            more = self._serve(connection)
+            more = self._serve(connection, start + _TURN_SECONDS)
         except (ProtocolViolation, ArenaFull) as error:
             assert self._edge is not None
             self.event(name, "violation", str(error))
@@ -106,12 +164,12 @@ class Store:
     def continue_pending(self) -> bool:
         """Gives every domain whose turn was over another one; whether any still waits."""
         for name in list(self._pending):
-            self.ready(name)
+            self._turn(name)
         return bool(self._pending)
 
-    def maintain(self) -> None:
-        """What is done when there is nothing to do."""
-        self.table.maintain()
+    def tidy(self, *, idle: bool) -> bool:
+        """Gives some memory back, more when nothing else is to do; whether it goes on."""
+        return self.table.tidy(_MOVES_IDLE if idle else _MOVES_BUSY, idle=idle)
 
     # What the control socket asks
 
@@ -128,10 +186,15 @@ class Store:
 
     def stats(self) -> Record:
         """Every figure that the store keeps."""
+        parts = self._memory()
         return {
             "service": self._service_figures(),
-            "table": table_figures(self.connections, self.table, self._batch.footprint_bytes),
-            "arena_compactions": self.table.arena.compactions,
+            "table": table_figures(self.table, parts),
+            "memory": parts,
+            "arena_moves": self.table.arena.moves,
+            "recovered_damaged": self.recovered_damaged,
+            "waiting": {str(domid): self._kept(domid) for domid in self.waiting()},
+            "draining": self.draining,
             "records_written": self._sink.sequence - self._sink.dropped,
             "records_dropped": self._sink.dropped,
             "domains": {name: self._domain_stats(c) for name, c in self.connections.items()},
@@ -142,12 +205,20 @@ class Store:
         """The last MARK of every connected domain, null before its first."""
         return {name: connection.mark for name, connection in self.connections.items()}
 
-    def verify(self) -> Record:
-        """Recomputes every tally from the rows and reads every page."""
-        problems = self.table.problems()
-        for connection in self.connections.values():
-            problems += connection.domain.problems()
-        return {"ok": not problems, "entries": len(self.table), "problems": problems[:50]}
+    def verify(self) -> Slices:
+        """Recomputes every tally from the rows and reads every page, in slices."""
+        return verification(self.table, self.domains.values())
+
+    def drain(self) -> Record:
+        """Asks every frontend to take its pages back; no store limit rises any more."""
+        assert self._edge is not None
+        if not self.draining:
+            self.draining = True
+            for connection in self.connections.values():
+                connection.domain.freeze()
+            self.event(None, "draining", f"{len(self.connections)} connections")
+            self._edge.drain()
+        return {"ok": True, "pages": {n: len(c.domain) for n, c in self.connections.items()}}
 
     def reset_peak(self) -> Record:
         """Forgets the peak."""
@@ -156,7 +227,7 @@ class Store:
 
     # Inside
 
-    def _serve(self, connection: Connection) -> bool:
+    def _serve(self, connection: Connection, end: float) -> bool:
         exchange, handle, batch = (
             connection.channel.exchange,
             connection.dispatcher.handle,
@@ -167,6 +238,9 @@ class Store:
             if not count:
                 return False
             handle(batch, count)
+            if time.monotonic() > end:
+                exchange(count, 0)
+                return True
             count = exchange(count, BATCH)
         if count:
             handle(batch, count)
@@ -181,9 +255,23 @@ class Store:
             self.connections,
             self.table,
             self._service_figures(),
-            self._batch.footprint_bytes,
+            self._memory(),
         )
         self.peak.offer(self._sink.write("mark", fields), self.table)
+
+    def _memory(self) -> dict[str, int]:
+        return memory(self.table, self.domains.values(), self._batch.footprint_bytes)
+
+    def _kept(self, domid: int) -> int:
+        return sum(len(domain) for life, domain in self.domains.items() if life.domid == domid)
+
+    def _drop(self, domain: Domain, reason: str) -> None:
+        count = self._leave(domain)
+        self.event(domain.name, "dropped", f"{reason}; {count} references dropped")
+
+    def _leave(self, domain: Domain) -> int:
+        del self.domains[domain.life]
+        return domain.leave()
 
     def _service_figures(self) -> Record:
         counters = [self._past, *(c.counters for c in self.connections.values())]

@@ -1,28 +1,35 @@
 """The page sharing table: which compressed page is kept where, and by whom.
 
 The paper's Figure 1 in two parts: *sharing pages* are the arena's blocks,
-*sharing page entries* the rows of this table, with page id, number of sharing
-domains and length. The columns are compact arrays, indexed by page id.
+*sharing page entries* the records of this table, with page id, number of
+sharing domains and length.
 
 Two payloads are one page when sharing group, encoding and every byte agree.
 The 64-bit fingerprint (XXH3 with a secret seed for each group and encoding)
 only finds the candidate: the comparison decides. It also tells damaged
 memory from a good page when the page is read again.
+
+Records and blocks lie in regions that outlive the process. Everything else,
+sharers, members and the index, is derived from the domains' rows: see
+``recovery.py``. A new page is complete, block first, then record, before
+``take`` returns its id; only then may a row reach it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import secrets
 import sys
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from testbed.store.arena import Arena
+from testbed.store.entries import DAMAGED, Entries
 from testbed.store.hashindex import HashIndex
+from testbed.store.protocol import MIN_PAYLOAD
+from testbed.store.state import State
 
-__all__ = ["DamagedPage", "Entry", "Member", "SharingTable", "fingerprint"]
+__all__ = ["Counts", "DamagedPage", "Entry", "Member", "SharingTable", "fingerprint"]
 
 Fingerprint = Callable[[bytes, int], int]
 
@@ -56,38 +63,100 @@ class Entry:
     """Bytes of payload."""
 
 
+class Counts:
+    """Small numbers by page id: a byte each, and a dictionary for the few beyond."""
+
+    __slots__ = ("_bytes", "_more")
+
+    def __init__(self, other: Counts | None = None) -> None:
+        """All 0, or a copy of ``other``."""
+        self._bytes: bytearray = bytearray(other._bytes if other else b"")
+        self._more: dict[int, int] = dict(other._more if other else {})
+
+    @property
+    def metadata_bytes(self) -> int:
+        """Memory that they take."""
+        return sys.getsizeof(self._bytes) + sys.getsizeof(self._more)
+
+    def __getitem__(self, page: int) -> int:
+        count = self._bytes[page] if page < len(self._bytes) else 0
+        return self._more[page] if count == _MANY else count
+
+    def add(self, page: int) -> int:
+        """One more; how many there were."""
+        counts = self._bytes
+        if page >= len(counts):
+            counts.extend(bytes(page + 1 + page // 32 - len(counts)))
+        count = counts[page]
+        if count < _MANY - 1:
+            counts[page] = count + 1
+            return count
+        count = self._more.get(page, count)
+        self._more[page] = count + 1
+        counts[page] = _MANY
+        return count
+
+    def subtract(self, page: int) -> int:
+        """One less; how many are left. ``KeyError`` when there is none."""
+        counts = self._bytes
+        count = counts[page] - 1 if page < len(counts) else -1
+        if count < _MANY - 1:
+            if count < 0:
+                raise KeyError(page)
+            counts[page] = count
+            return count
+        count = self._more[page] - 1
+        if count < _MANY:
+            del self._more[page]
+            self._bytes[page] = count
+        else:
+            self._more[page] = count
+        return count
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Counts):
+            return NotImplemented
+        own, others = self._bytes.rstrip(b"\0"), other._bytes.rstrip(b"\0")
+        return own == others and self._more == other._more
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+_MANY = 255
+
+
 @dataclass(slots=True, eq=False)
 class Member:
-    """One connected domain in the table's eyes; two are never equal."""
+    """One domain that holds pages, in the table's eyes; two are never equal."""
 
     group: int
-    counts: array[int] = field(default_factory=lambda: array("I"))
+    counts: Counts = field(default_factory=Counts)
     """How many references this domain has to each page, by page id."""
     references: int = 0
     distinct_bytes: int = 0
     """Payload of the distinct pages that this domain holds."""
+    damaged: int = 0
+    """References whose page was lost."""
 
     def count(self, page: int) -> int:
         """References to ``page``."""
-        return self.counts[page] if page < len(self.counts) else 0
+        return self.counts[page]
 
 
 class SharingTable:
     """Entries over an arena, with tallies of its own for the books."""
 
-    def __init__(self, arena: Arena, digest: Fingerprint = fingerprint) -> None:
-        self.arena = arena
+    def __init__(self, state: State, digest: Fingerprint = fingerprint) -> None:
+        """An empty table in the state's regions; ``recovery.recover`` fills it again."""
+        self.state = state
+        self.arena = Arena(state.arena, state.capacity_bytes)
+        self.records = Entries(state.entries)
         self._digest = digest
-        self._fingerprints = array("Q", [0])
-        self._offsets = array("I", [0])
-        self._lengths = array("H", [0])
+        self._offsets = self.records.offsets
+        self._lengths = self.records.lengths
         self._sharers = array("H", [0])
-        self._groups = array("H", [0])
-        self._encodings = array("B", [0])
-        self._free_ids = array("I")
-        self._index = HashIndex(self._fingerprints)
-        self._members: list[Member] = []
-        self._group_numbers: dict[str, int] = {}
+        self._index = HashIndex(self.records.fingerprints)
+        self.members: list[Member] = []
         self._seeds: dict[int, int] = {}
         self.payload_bytes = 0
         """Payload of the distinct pages held, counted by the table."""
@@ -100,18 +169,17 @@ class SharingTable:
 
     # Domains
 
-    def join(self, group: str) -> Member:
-        """A new member of the sharing group named ``group``."""
-        number = self._group_numbers.setdefault(group, len(self._group_numbers))
-        member = Member(number)
-        self._members.append(member)
+    def join(self, group: int) -> Member:
+        """A new member of the sharing group of this number."""
+        member = Member(group)
+        self.members.append(member)
         return member
 
     def leave(self, member: Member) -> None:
         """Forgets ``member``, which must hold nothing any more."""
         if member.references:
             raise ValueError(f"a member with {member.references} references cannot leave")
-        self._members.remove(member)
+        self.members.remove(member)
 
     # Pages
 
@@ -121,84 +189,139 @@ class SharingTable:
         ``payload`` must be private: what is compared here is what is kept.
         Raises ``ArenaFull`` when it is new and the arena's capacity is used up.
         """
-        value = self._digest(payload, self._seed(member.group, encoding))
+        group = member.group
+        seed = self._seeds.get(group << 8 | encoding)
+        if seed is None:
+            seed = self._seed(group, encoding)
+        value = self._digest(payload, seed)
         length = len(payload)
-        for page in self._index.matches(value):
+        candidates, slot = self._index.matches(value)
+        for page in candidates:
             if (
                 self._lengths[page] == length
-                and self._groups[page] == member.group
-                and self._encodings[page] == encoding
+                and self.records.groups[page] == group
+                and self.records.encodings[page] == encoding
                 and self.arena.get(self._offsets[page], length) == payload
             ):
                 self.shared_hits += 1
                 break
         else:
-            page = self._insert(member.group, encoding, value, payload)
-        counts = member.counts
-        if page >= len(counts):
-            counts.frombytes(bytes(counts.itemsize * (page + 1 + page // 8 - len(counts))))
-        if not counts[page]:
+            page = self._insert(group, encoding, value, payload)
+            self._index.fill(slot, page)
+        if not member.counts.add(page):
             self._sharers[page] += 1
             member.distinct_bytes += length
-        counts[page] += 1
         member.references += 1
         return page
 
     def drop(self, member: Member, page: int) -> int:
-        """One reference of ``member`` to ``page`` less; returns the payload's length.
+        """One reference of ``member`` to ``page`` less; what it was charged.
 
         Raises ``KeyError`` when ``member`` has none.
         """
-        if not member.count(page):
-            raise KeyError(page)
+        if page == DAMAGED:
+            if not member.damaged:
+                raise KeyError(page)
+            member.damaged -= 1
+            member.references -= 1
+            return MIN_PAYLOAD
+        left = member.counts.subtract(page)
         length = self._lengths[page]
-        member.counts[page] -= 1
         member.references -= 1
-        if not member.counts[page]:
+        if not left:
             member.distinct_bytes -= length
-            self._sharers[page] -= 1
-            if not self._sharers[page]:
-                self._delete(page)
+            sharers = self._sharers[page] - 1
+            self._sharers[page] = sharers
+            if not sharers:
+                self._delete(page, length)
         return length
 
     def read(self, page: int) -> tuple[int, bytes]:
         """Encoding and payload of ``page``; ``DamagedPage`` if its bytes changed."""
-        encoding = self._encodings[page]
+        if page == DAMAGED:
+            raise DamagedPage("a page that was lost")
+        records = self.records
+        encoding = records.encodings[page]
         payload = self.arena.get(self._offsets[page], self._lengths[page])
-        seed = self._seed(self._groups[page], encoding)
-        if self._digest(payload, seed) != self._fingerprints[page]:
+        seed = self._seed(records.groups[page], encoding)
+        if self._digest(payload, seed) != records.fingerprints[page]:
             raise DamagedPage(f"page {page}")
         return encoding, payload
 
-    def length(self, page: int) -> int:
-        """Bytes of the payload of ``page``."""
-        return self._lengths[page]
+    def charge(self, page: int) -> int:
+        """What a reference to ``page`` is charged: its payload's bytes."""
+        return MIN_PAYLOAD if page == DAMAGED else self._lengths[page]
 
-    def maintain(self) -> None:
-        """Moves the arena's blocks together when that gives much memory back."""
-        if self.arena.worth_compacting():
-            self.arena.compact(self._moved)
+    def tidy(self, most: int, *, idle: bool) -> bool:
+        """Moves up to ``most`` blocks to give memory back; whether there is more to do."""
+        return self.arena.tidy(self._moved, most, idle=idle)
+
+    def length_if_held(self, page: int) -> int:
+        """Bytes of the payload of ``page``, 0 when no domain holds it."""
+        if page < len(self._sharers) and self._sharers[page]:
+            return self._lengths[page]
+        return 0
+
+    def block_of(self, page: int) -> int:
+        """Offset of the block of ``page`` in granules, 0 when no domain holds it."""
+        return self._offsets[page] if self.length_if_held(page) else 0
+
+    def block_is_whole(self, page: int) -> bool:
+        """Whether the header of the block of ``page`` agrees with its entry."""
+        return self.arena.header(self._offsets[page]) == (page, self._lengths[page])
+
+    # Recovery
+
+    def adopt_pages(self, reached: bytearray) -> None:
+        """Takes over the records and blocks of the ids whose flag in ``reached`` is set.
+
+        Nobody refers to them yet. Everything else is free.
+        """
+        records, offsets, lengths = self.records, self._offsets, self._lengths
+        records.recover(reached)
+        known = (page for page in range(1, records.end) if reached[page])
+        order = sorted(offsets[page] << 32 | page for page in known)
+        found = [word & 0xFFFFFFFF for word in order]
+        self._index.reserve(len(found))
+        for page in found:
+            self._index.add(page)
+            self.payload_bytes += lengths[page]
+        self._sharers = array("H", bytes(2 * records.end))
+        self.arena.recover(((offsets[page], lengths[page]) for page in found), self._moved)
+
+    def adopt_reference(self, member: Member, page: int) -> int:
+        """Counts a reference that was found; what it is charged."""
+        member.references += 1
+        if page == DAMAGED:
+            member.damaged += 1
+            return MIN_PAYLOAD
+        length = self._lengths[page]
+        if not member.counts.add(page):
+            self._sharers[page] += 1
+            member.distinct_bytes += length
+        return length
 
     # Figures
 
     @property
     def metadata_bytes(self) -> int:
         """Memory of the entries, the index, and the members' counts."""
-        columns = (
-            self._fingerprints,
-            self._offsets,
-            self._lengths,
-            self._sharers,
-            self._groups,
-            self._encodings,
-            self._free_ids,
-        )
-        own = sum(map(sys.getsizeof, columns)) + self._index.footprint_bytes
-        return own + sum(sys.getsizeof(member.counts) for member in self._members)
+        return sum(self.memory().values())
+
+    def memory(self) -> dict[str, int]:
+        """The same by part."""
+        records = self.records
+        return {
+            "entries": records.reserved_bytes,
+            "free_entries": records.metadata_bytes,
+            "sharers": sys.getsizeof(self._sharers),
+            "table_index": self._index.footprint_bytes,
+            "reference_counts": sum(m.counts.metadata_bytes for m in self.members),
+        }
 
     def columns(self) -> tuple[array[int], array[int]]:
         """Copies of the columns *number of sharing domains* and *length*."""
-        return self._sharers[:], self._lengths[:]
+        return self._sharers[:], self.records.copy_of_lengths(len(self._sharers))
 
     def entries(self) -> Iterator[Entry]:
         """The rows, by page id."""
@@ -206,74 +329,38 @@ class SharingTable:
             if sharers:
                 yield Entry(page, sharers, self._lengths[page])
 
-    def problems(self) -> list[str]:
-        """Recomputes every tally and every fingerprint; says what does not agree."""
-        found: list[str] = []
-        payload = 0
-        for entry in self.entries():
-            page = entry.page_id
-            payload += entry.length
-            holders = sum(1 for member in self._members if member.count(page))
-            if holders != entry.sharing_domains:
-                found.append(f"page {page}: {entry.sharing_domains} sharers, {holders} holders")
-            try:
-                self.read(page)
-            except DamagedPage:
-                found.append(f"page {page}: its bytes have changed")
-        blocks = {owner: (at, length) for at, owner, length in self.arena.blocks_in_use()}
-        rows = {e.page_id: (self._offsets[e.page_id], e.length) for e in self.entries()}
-        if blocks != rows:
-            found.append(f"{len(rows)} entries, {len(blocks)} blocks, not the same")
-        if payload != self.payload_bytes or self.arena.payload_bytes != self.payload_bytes:
-            found.append(
-                f"payload bytes: entries {payload}, table {self.payload_bytes}, "
-                f"arena {self.arena.payload_bytes}"
-            )
-        for member in self._members:
-            if sum(member.counts) != member.references:
-                found.append(f"{sum(member.counts)} references, {member.references} tallied")
-        return found
-
     # Inside
 
     def _seed(self, group: int, encoding: int) -> int:
         key = group << 8 | encoding
         seed = self._seeds.get(key)
         if seed is None:
-            seed = self._seeds[key] = secrets.randbits(64)
+            seed = self._seeds[key] = self.state.seed(group, encoding)
         return seed
 
     def _insert(self, group: int, encoding: int, value: int, payload: bytes) -> int:
-        page = self._free_ids.pop() if self._free_ids else self._append_row()
+        records = self.records
+        page = records.take()
         try:
             offset = self.arena.put(page, payload, self._moved)
         except BaseException:
-            self._free_ids.append(page)
+            records.free(page)
             raise
-        self._offsets[page] = offset
-        self._fingerprints[page] = value
-        self._lengths[page] = len(payload)
-        self._groups[page] = group
-        self._encodings[page] = encoding
-        self._index.add(page)
+        records.write(page, value, offset, len(payload), encoding, group)
+        if page >= len(self._sharers):
+            self._sharers.append(0)
         self.payload_bytes += len(payload)
         return page
 
-    def _append_row(self) -> int:
-        page = len(self._offsets)
-        self._fingerprints.append(0)
-        self._offsets.append(0)
-        self._lengths.append(0)
-        self._sharers.append(0)
-        self._groups.append(0)
-        self._encodings.append(0)
-        return page
-
-    def _delete(self, page: int) -> None:
+    def _delete(self, page: int, length: int) -> None:
         self._index.remove(page)
         self.arena.release(self._offsets[page])
-        self.payload_bytes -= self._lengths[page]
-        self._free_ids.append(page)
+        self.payload_bytes -= length
+        if self.payload_bytes:
+            self.records.free(page)
+        else:
+            self.records.forget()
+            self._sharers = array("H", [0])
 
     def _moved(self, page: int, offset: int) -> None:
         self._offsets[page] = offset

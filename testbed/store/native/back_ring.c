@@ -26,30 +26,39 @@ struct pageshare_batch {
 struct pageshare_back {
 	struct xen_pageshare_sring *ring;	/* shared */
 	uint8_t *data;				/* shared: the data pages */
+	uint32_t nr_entries;			/* of the ring, a power of two */
 	uint32_t nr_data_pages;
 	uint32_t req_cons;			/* requests taken so far */
 	uint32_t rsp_prod;			/* responses published so far */
 	struct pageshare_batch batch;
 };
 
-struct pageshare_back *pageshare_back_open(void *ring, void *data,
-					   uint32_t nr_data_pages,
+struct pageshare_back *pageshare_back_open(void *ring, uint32_t order,
+					   void *data, uint32_t nr_data_pages,
 					   const struct pageshare_batch *batch);
 void pageshare_back_close(struct pageshare_back *back);
 int pageshare_back_exchange(struct pageshare_back *back, uint32_t count,
 			    uint32_t max);
 void pageshare_copy_words(uint32_t *to, const uint32_t *shared, uint32_t count);
 
-/* Attaches to a ring page that the frontend has just initialised. */
-struct pageshare_back *pageshare_back_open(void *ring, void *data,
-					   uint32_t nr_data_pages,
+/*
+ * Attaches to a ring of 2^order pages, mapped one behind the other, that the
+ * frontend has just initialised.  NULL without memory, or with an order that
+ * the protocol does not know.
+ */
+struct pageshare_back *pageshare_back_open(void *ring, uint32_t order,
+					   void *data, uint32_t nr_data_pages,
 					   const struct pageshare_batch *batch)
 {
-	struct pageshare_back *back = calloc(1, sizeof(*back));
+	struct pageshare_back *back;
 
+	if (order > XEN_PAGESHARE_MAX_RING_ORDER)
+		return NULL;
+	back = calloc(1, sizeof(*back));
 	if (!back)
 		return NULL;
 	back->ring = ring;
+	back->nr_entries = ring_entries(order);
 	back->data = data;
 	back->nr_data_pages = nr_data_pages;
 	back->batch = *batch;
@@ -100,7 +109,7 @@ static int publish(struct pageshare_back *back, uint32_t count)
 
 	for (i = 0; i < count; i++) {
 		copy_load(back, i);
-		copy_entry(&back->ring->ring[(back->rsp_prod + i) % RING_SIZE],
+		copy_entry(&back->ring->ring[(back->rsp_prod + i) % back->nr_entries],
 			   &back->batch.responses[i]);
 	}
 	barrier_write();
@@ -120,7 +129,7 @@ static int drain(struct pageshare_back *back, uint32_t max)
 	uint32_t waiting = read_word(&back->ring->req_prod) - back->req_cons;
 	uint32_t i;
 
-	if (waiting > RING_SIZE)
+	if (waiting > back->nr_entries)
 		return IMPOSSIBLE_INDEX;
 	if (waiting > max)
 		waiting = max;
@@ -129,7 +138,7 @@ static int drain(struct pageshare_back *back, uint32_t max)
 		struct xen_pageshare_request *request = &back->batch.requests[i];
 
 		copy_entry(request,
-			   &back->ring->ring[(back->req_cons + i) % RING_SIZE]);
+			   &back->ring->ring[(back->req_cons + i) % back->nr_entries]);
 		if (carries_payload(request, back->nr_data_pages))
 			memcpy(back->batch.payloads + (size_t)i * PAGE_BYTES,
 			       back->data +

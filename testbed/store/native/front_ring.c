@@ -10,11 +10,12 @@
 
 struct pageshare_front {
 	struct xen_pageshare_sring *ring;	/* shared */
+	uint32_t nr_entries;
 	uint32_t req_prod;
 	uint32_t rsp_cons;
 };
 
-struct pageshare_front *pageshare_front_open(void *ring);
+struct pageshare_front *pageshare_front_open(void *ring, uint32_t order);
 void pageshare_front_close(struct pageshare_front *front);
 int pageshare_front_send(struct pageshare_front *front,
 			 const struct xen_pageshare_request *requests,
@@ -24,14 +25,15 @@ int pageshare_front_receive(struct pageshare_front *front,
 			    uint32_t max);
 int pageshare_front_final_check(struct pageshare_front *front);
 
-/* Initialises the ring page, as the frontend does before it connects. */
-struct pageshare_front *pageshare_front_open(void *ring)
+/* Initialises the ring of 2^order pages, as the frontend does before it connects. */
+struct pageshare_front *pageshare_front_open(void *ring, uint32_t order)
 {
 	struct pageshare_front *front = calloc(1, sizeof(*front));
 
 	if (!front)
 		return NULL;
-	memset(ring, 0, PAGE_BYTES);
+	memset(ring, 0, PAGE_BYTES << order);
+	front->nr_entries = ring_entries(order);
 	front->ring = ring;
 	write_word(&front->ring->req_event, 1);
 	write_word(&front->ring->rsp_event, 1);
@@ -50,10 +52,10 @@ int pageshare_front_send(struct pageshare_front *front,
 {
 	uint32_t i;
 
-	if (front->req_prod + count - front->rsp_cons > RING_SIZE)
+	if (front->req_prod + count - front->rsp_cons > front->nr_entries)
 		return -1;
 	for (i = 0; i < count; i++)
-		copy_entry(&front->ring->ring[(front->req_prod + i) % RING_SIZE],
+		copy_entry(&front->ring->ring[(front->req_prod + i) % front->nr_entries],
 			   &requests[i]);
 	barrier_write();
 	front->req_prod += count;
@@ -78,7 +80,7 @@ int pageshare_front_receive(struct pageshare_front *front,
 	barrier_read();
 	for (i = 0; i < waiting; i++)
 		copy_entry(&responses[i],
-			   &front->ring->ring[(front->rsp_cons + i) % RING_SIZE]);
+			   &front->ring->ring[(front->rsp_cons + i) % front->nr_entries]);
 	front->rsp_cons += waiting;
 	return (int)waiting;
 }

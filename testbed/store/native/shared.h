@@ -14,14 +14,21 @@
 
 #include <xen/interface/io/pageshare.h>
 
-#define RING_SIZE 64u
 #define PAGE_BYTES ((uint32_t)XEN_PAGESHARE_PAGE_SIZE)
 
 _Static_assert(sizeof(struct xen_pageshare_request) == 32, "request size");
 _Static_assert(sizeof(struct xen_pageshare_response) == 32, "response size");
 _Static_assert(offsetof(struct xen_pageshare_sring, ring) == 64, "ring header");
-_Static_assert(64 + RING_SIZE * 32 <= PAGE_BYTES &&
-	       64 + 2 * RING_SIZE * 32 > PAGE_BYTES, "entries in one page");
+
+/* Entries of a ring of 2^order pages: the largest power of two that fits. */
+static inline uint32_t ring_entries(uint32_t order)
+{
+	uint32_t entries = 1;
+
+	while (64 + 2 * entries * 32 <= PAGE_BYTES << order)
+		entries *= 2;
+	return entries;
+}
 
 static inline void barrier_full(void)
 {

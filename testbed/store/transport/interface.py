@@ -5,14 +5,16 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from testbed.store.protocol import PAGE_SIZE, REQUEST, RESPONSE
+from testbed.store.state import Life
 
-__all__ = ["BATCH", "Batch", "Channel", "Edge", "Listener", "Source"]
+__all__ = ["BATCH", "Batch", "Channel", "Edge", "Listener", "Source", "Welcome"]
 
-BATCH = 8
-"""Requests taken at once: answers go out after as many at the latest."""
+BATCH = 16
+"""Requests taken at once, however large the ring is: answers go out after as
+many at the latest, and the memory for their payloads is bounded."""
 
 Source = tuple[int, Callable[[], None]]
 """A file descriptor, and what to call when it is readable."""
@@ -60,17 +62,32 @@ class Channel(Protocol):
         """Unmaps everything and lets go of the event channel. Never raises."""
 
 
+class Welcome(NamedTuple):
+    """What a frontend is told when it connects."""
+
+    store_limit: int
+    """STORE requests that are taken in all."""
+    kept_pages: int
+    """Keys that are held for this life of the domain."""
+
+
 class Listener(Protocol):
     """What an edge tells the service; ``name`` is a configured domain's."""
 
-    def connected(self, name: str, channel: Channel) -> int:
-        """A channel is ready; returns the domain's first store limit."""
+    def connected(self, name: str, life: Life, channel: Channel) -> Welcome:
+        """A channel is ready; what the domain held in another life is dropped."""
 
     def ready(self, name: str) -> None:
         """The frontend may have sent something."""
 
-    def disconnected(self, name: str, reason: str) -> None:
-        """The channel is about to be closed: drop what the domain holds."""
+    def disconnected(self, name: str, reason: str, *, keep: bool) -> None:
+        """The channel is about to be closed; what the domain holds is kept or dropped."""
+
+    def waiting(self) -> list[int]:
+        """Ids of the domains whose pages are kept without a connection."""
+
+    def forget(self, domid: int, reason: str) -> None:
+        """Drop what is kept for domain ``domid``, which is not connected."""
 
     def event(self, name: str | None, event: str, detail: str) -> None:
         """Something worth a record happened."""
@@ -88,5 +105,8 @@ class Edge(Protocol):
     def disconnect(self, name: str, reason: str) -> None:
         """Ends ``name``'s connection (after a violation) and refuses a new one."""
 
+    def drain(self) -> None:
+        """Asks every frontend to take its pages back; no other is accepted."""
+
     def close(self) -> None:
-        """Leaves every frontend in an orderly way."""
+        """Lets go of every frontend, which is told nothing: another store may go on."""

@@ -55,7 +55,7 @@ class RingLibrary:
     def _declare(self, library: ctypes.CDLL) -> None:
         word, pointer = ctypes.c_uint32, ctypes.c_void_p
         self.open = library.pageshare_back_open
-        self.open.restype, self.open.argtypes = pointer, [pointer, pointer, word, pointer]
+        self.open.restype, self.open.argtypes = pointer, [pointer, word, pointer, word, pointer]
         self.close = library.pageshare_back_close
         self.close.restype, self.close.argtypes = None, [pointer]
         self.exchange = library.pageshare_back_exchange
@@ -74,14 +74,20 @@ class BackRing:
     """The store's end of one ring. The memory it was given must stay mapped."""
 
     def __init__(
-        self, library: RingLibrary, batch: Batch, ring: int, data: int, nr_data_pages: int
+        self,
+        library: RingLibrary,
+        batch: Batch,
+        ring: int,
+        order: int,
+        data: int,
+        nr_data_pages: int,
     ) -> None:
-        """``ring`` and ``data`` are addresses of the ring page and the data pages."""
+        """``ring`` and ``data``: addresses of the ring's ``2**order`` pages and the data pages."""
         self._library = library
         self._batch = batch  # its buffers must live as long as the ring
         buffers = (batch.requests, batch.payloads, batch.responses, batch.loads)
         addresses = (ctypes.c_void_p * 4)(*map(address_of, buffers))
-        handle = library.open(ring, data, nr_data_pages, addresses)
+        handle = library.open(ring, order, data, nr_data_pages, addresses)
         if not handle:
             raise MemoryError("no memory for a ring")
         self._handle = ctypes.c_void_p(handle)

@@ -3,15 +3,19 @@
 ::
 
     frontend (domU)         backend (here)
-    1 Initialising          1 Initialising -> 2 InitWait   nodes written
+    whatever it was         -> 2 InitWait                  nodes written, a new instance
+    1 Initialising          -> 2 InitWait                  unmapped, pages kept
     3 Initialised           2 InitWait     -> 4 Connected  grants mapped
     4 Connected
-    5 Closing               -> 5 Closing                   unmapped, references dropped
+    5 Closing               -> 5 Closing                   unmapped, pages dropped
     6 Closed                -> 6 Closed
     1 Initialising          6 Closed       -> 2 InitWait   the same domain again
 
-Each state of the frontend is acted on only where it is expected; watches may
-fire twice. After a violation the backend stays in Closing or Closed.
+An Initialised that names another instance is meant for a store that is gone:
+the frontend will find this one and say it again. Watches may fire twice, and
+once for several changes. After a violation the backend stays in Closing or
+Closed. A backend that drains is in Closing, but stays mapped until the
+frontend is Closed.
 """
 
 from __future__ import annotations
@@ -21,7 +25,8 @@ from enum import IntEnum
 
 from testbed.store.config import DomainConfig, StoreConfig
 from testbed.store.errors import ProtocolViolation, TransportError
-from testbed.store.protocol import VERSION
+from testbed.store.protocol import MAX_RING_ORDER, VERSION
+from testbed.store.state import Life
 from testbed.store.transport.interface import Listener
 from testbed.store.xen.channel import XenChannel
 from testbed.store.xen.offer import ENCODINGS, Offer, read_offer
@@ -55,8 +60,9 @@ class Backend:
         domid: int,
         open_channel: ChannelFactory,
         listener: Listener,
+        instance: str,
     ) -> None:
-        """Does nothing yet; see ``create``."""
+        """Does nothing yet; see ``create``. ``instance`` tells this store from others."""
         self.domid = domid
         self.name = settings.name
         self._xenstore = xenstore
@@ -67,16 +73,18 @@ class Backend:
         self.backend = f"/local/domain/0/backend/pageshare/{domid}/0"
         self.state = XenbusState.UNKNOWN
         self.channel: XenChannel | None = None
-        self._seen = XenbusState.UNKNOWN
+        self._instance = instance
+        self._seen: tuple[object, ...] = ()
         self._refused = False
+        self._draining = False
 
     # Nodes
 
     def create(self) -> bool:
         """Writes the nodes of both ends; False when the domain is gone already.
 
-        Stale nodes go. A frontend that is alive (a former store served it)
-        keeps its own; it is told to close, and may then start over.
+        A frontend that is alive (a former store served it) keeps its own
+        nodes; it sees InitWait and another instance, and connects again.
         """
         return run_transaction(self._xenstore, self._create)
 
@@ -87,14 +95,8 @@ class Backend:
     def _create(self, nodes: Transaction) -> bool:
         if nodes.read(f"/local/domain/{self.domid}/name") != self.name:
             return False
-        left = self._frontend_state(nodes)
-        fresh = left <= XenbusState.INITIALISING
-        if fresh:
-            self.state = XenbusState.INITIALISING
-        elif left == XenbusState.CLOSED:
-            self.state = XenbusState.CLOSED
-        else:
-            self.state = XenbusState.CLOSING
+        fresh = self._frontend_state(nodes) == XenbusState.UNKNOWN
+        self.state = XenbusState.INIT_WAIT
         nodes.remove(self.backend)
         nodes.make(self.backend, [(0, False), (self.domid, True)])
         for node, value in self._backend_nodes().items():
@@ -114,7 +116,9 @@ class Backend:
             "online": "1",
             "protocol-version": str(VERSION),
             "max-data-pages": str(self._config.max_data_pages),
+            "max-ring-page-order": str(MAX_RING_ORDER),
             "encodings": ",".join(ENCODINGS),
+            "instance": self._instance,
             "mark-interval-ms": str(self._config.mark_interval_ms),
             "state": str(int(self.state)),
         }
@@ -124,40 +128,55 @@ class Backend:
     def frontend_changed(self) -> None:
         """Acts on the frontend's state. Raises ``TransportError`` if xenstore fails."""
         state = self._frontend_state(self._xenstore)
-        if state == self._seen:
+        sight: tuple[object, ...] = (state,)
+        if state == XenbusState.INITIALISED:  # again, perhaps, and never seen in between
+            read = self._xenstore.read
+            sight = state, *(read(f"{self.frontend}/{n}") for n in ("instance", "event-channel"))
+        if sight == self._seen:
             return
-        self._seen = state
+        self._seen = sight
         try:
-            self._act(state)
+            self._act(state, sight)
         except (ProtocolViolation, TransportError) as error:
             self._listener.event(self.name, "violation", str(error))
             self.refuse(f"handshake: {error}")
 
-    def _act(self, state: XenbusState) -> None:
+    def _act(self, state: XenbusState, sight: tuple[object, ...]) -> None:
         if state == XenbusState.INITIALISING:
-            self.release("the frontend starts over")
-            if not self._refused and self.state in (XenbusState.INITIALISING, XenbusState.CLOSED):
-                self._switch(XenbusState.INIT_WAIT)
+            self._start_over()
         elif state == XenbusState.INITIALISED:
-            if self.state == XenbusState.INIT_WAIT:
+            if sight[1] == self._instance:
+                self._start_over()
                 self._connect()
         elif state == XenbusState.CONNECTED:
             if self.channel is not None:
                 self._listener.event(self.name, "frontend-connected", f"domain {self.domid}")
         elif state == XenbusState.CLOSING:
-            self.release("the frontend closes")
-            self._switch(XenbusState.CLOSING)
+            if not (self._draining and self.channel):
+                self.release("the frontend closes")
+                self._switch(XenbusState.CLOSING)
         elif state == XenbusState.CLOSED:
             self.release("the frontend has closed")
             self._switch(XenbusState.CLOSED)
         elif state == XenbusState.UNKNOWN:
             self.release("the frontend's nodes are gone")
 
+    def _start_over(self) -> None:
+        """Ready for a handshake; what the domain holds is kept until its epoch is known."""
+        if self.channel is not None:
+            self.release("the frontend starts over", keep=True)
+        if not (self._refused or self._draining):
+            self._switch(XenbusState.INIT_WAIT)
+
     def _connect(self) -> None:
+        if self.state != XenbusState.INIT_WAIT:
+            return
         offer = read_offer(self._xenstore, self.frontend, self._config.max_data_pages)
         self.channel = self._open_channel(self.domid, offer)
-        limit = self._listener.connected(self.name, self.channel)
-        self._xenstore.write(f"{self.backend}/store-limit", str(limit))
+        life = Life(self.domid, offer.epoch)
+        welcome = self._listener.connected(self.name, life, self.channel)
+        self._xenstore.write(f"{self.backend}/store-limit", str(welcome.store_limit))
+        self._xenstore.write(f"{self.backend}/kept-pages", str(welcome.kept_pages))
         self._switch(XenbusState.CONNECTED)
 
     def refuse(self, reason: str) -> None:
@@ -166,26 +185,20 @@ class Backend:
         self.release(reason)
         self._switch(XenbusState.CLOSING)
 
-    def release(self, reason: str) -> None:
-        """Drops what the domain holds and unmaps its pages, at once."""
+    def release(self, reason: str, *, keep: bool = False) -> None:
+        """Unmaps the domain's pages at once, and drops what it holds unless it is kept."""
         channel, self.channel = self.channel, None
-        if channel is None:
-            return
-        self._listener.disconnected(self.name, reason)
-        channel.close()
+        if channel is not None:
+            self._listener.disconnected(self.name, reason, keep=keep)
+            channel.close()
+        elif not keep:
+            self._listener.forget(self.domid, reason)
 
-    def leave(self, reason: str) -> None:
-        """The store stops: releases and enters Closing."""
-        self.release(reason)
-        if self.state not in (XenbusState.CLOSED, XenbusState.UNKNOWN):
+    def drain(self) -> None:
+        """Enters Closing, but serves the frontend on until it is Closed."""
+        self._draining = True
+        if self.state == XenbusState.CONNECTED:
             self._switch(XenbusState.CLOSING)
-
-    def finish(self) -> bool:
-        """After ``leave``: enters Closed if the frontend is there; whether it is."""
-        if self._frontend_state(self._xenstore) in (XenbusState.CONNECTED, XenbusState.CLOSING):
-            return False
-        self._switch(XenbusState.CLOSED)
-        return True
 
     def _switch(self, state: XenbusState) -> None:
         if state != self.state:

@@ -21,9 +21,7 @@ log = logging.getLogger("store")
 class XenChannel:
     """Maps what a frontend offered. See ``Channel`` for what it does then.
 
-    Order matters twice: the port is bound before the ring is mapped, because
-    the mapping carries the notification of its own end; and all is unmapped
-    before the port goes.
+    All is unmapped before the port goes.
     """
 
     def __init__(
@@ -38,15 +36,16 @@ class XenChannel:
         """Raises ``TransportError`` (nothing stays mapped) or ``ProtocolViolation``."""
         self.nr_data_pages = offer.nr_data_pages
         self._events = events
+        order = len(offer.ring_references).bit_length() - 1
         with ExitStack() as stack:
             self.port = events.bind(domid, offer.event_channel)
             stack.callback(events.unbind, self.port)
-            ring = grants.map_ring(domid, offer.ring_reference, self.port)
-            stack.callback(grants.unmap, ring, 1)
+            ring = grants.map_pages(domid, offer.ring_references, writable=True)
+            stack.callback(grants.unmap, ring, len(offer.ring_references))
             references = self._directory(library, grants, domid, offer)
             data = grants.map_pages(domid, references, writable=True)
             stack.callback(grants.unmap, data, len(references))
-            self._ring = BackRing(library, batch, ring, data, len(references))
+            self._ring = BackRing(library, batch, ring, order, data, len(references))
             stack.callback(self._ring.close)
             self._stack = stack.pop_all()
 

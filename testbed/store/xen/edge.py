@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
+import secrets
 from collections.abc import Iterable, Iterator
 from functools import partial
 
@@ -25,7 +25,6 @@ __all__ = ["XenEdge", "make_edge"]
 _SCAN = "scan"
 _STATE = "state:"
 _SPECIAL = ("@introduceDomain", "@releaseDomain")
-_LEAVE_SECONDS = 2.0
 
 log = logging.getLogger("store")
 
@@ -68,6 +67,8 @@ class XenEdge:
         self._listener: Listener | None = None
         self._backends: dict[int, Backend] = {}
         self._ports: dict[int, str] = {}
+        self._instance = secrets.token_hex(8)
+        self._draining = False
 
     def start(self, listener: Listener) -> None:
         """See ``Edge.start``. The watches fire at once, which is the first scan."""
@@ -89,20 +90,18 @@ class XenEdge:
                 with self._logged(backend):
                     backend.refuse(reason)
 
-    def close(self) -> None:
-        """See ``Edge.close``: Closing for all, a moment to answer, Closed."""
-        leaving = list(self._backends.values())
-        for backend in leaving:
+    def drain(self) -> None:
+        """See ``Edge.drain``."""
+        self._draining = True
+        for backend in self._backends.values():
             with self._logged(backend):
-                backend.leave("the store stops")
-        end = time.monotonic() + _LEAVE_SECONDS
-        while leaving and time.monotonic() < end:
-            for backend in list(leaving):
-                with self._logged(backend):
-                    if not backend.finish():
-                        continue
-                leaving.remove(backend)
-            time.sleep(0.02 if leaving else 0)
+                backend.drain()
+
+    def close(self) -> None:
+        """See ``Edge.close``: xenstore stays as a killed store would leave it."""
+        for backend in self._backends.values():
+            with self._logged(backend):
+                backend.release("the store stops", keep=True)
         self._backends.clear()
         self._grants.close()
         self._events.close()
@@ -126,7 +125,9 @@ class XenEdge:
         if scan:
             try:
                 self._remove_ended()
-                self._adopt_new()
+                self._forget_ended()
+                if not self._draining:
+                    self._adopt_new()
             except StoreError as error:
                 log.error("looking for domains: %s", error)
 
@@ -140,6 +141,21 @@ class XenEdge:
                 backend.release(reason)
                 self._xenstore.unwatch(f"{backend.frontend}/state")
                 backend.remove()
+
+    def _forget_ended(self) -> None:
+        """Drops what a former store left of domains that will not come back."""
+        assert self._listener is not None
+        names = {domain.name for domain in self._config.domains}
+        for domid in self._listener.waiting():
+            if domid in self._backends:
+                continue
+            reason = self._domains.end_of(domid)
+            if reason is None:
+                name = self._xenstore.read(f"/local/domain/{domid}/name")
+                if name is None or name in names:
+                    continue
+                reason = f"the domain is called {name!r:.40}, which is not served"
+            self._listener.forget(domid, reason)
 
     def _adopt_new(self) -> None:
         configured = {domain.name: domain for domain in self._config.domains}
@@ -160,7 +176,13 @@ class XenEdge:
         settings = self._config.domain(name)
         open_channel = partial(self._open_channel, name)
         backend = Backend(
-            self._xenstore, self._config, settings, domid, open_channel, self._listener
+            self._xenstore,
+            self._config,
+            settings,
+            domid,
+            open_channel,
+            self._listener,
+            self._instance,
         )
         with self._logged(backend):
             if not backend.create():

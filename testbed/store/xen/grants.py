@@ -15,14 +15,9 @@ from testbed.store.xen.library import failure, load_c
 
 __all__ = ["GrantTable", "XenGrantTable"]
 
-_NONE = 0xFFFFFFFF  # (uint32_t)-1: no byte to clear at unmap
-
 
 class GrantTable(Protocol):
     """Maps and unmaps grants. Addresses are this process's."""
-
-    def map_ring(self, domid: int, reference: int, notify_port: int) -> int:
-        """Maps one page; ``notify_port`` is signalled when it is unmapped, however."""
 
     def map_pages(self, domid: int, references: Sequence[int], *, writable: bool) -> int:
         """Maps pages one behind the other; address of the first."""
@@ -48,23 +43,12 @@ class XenGrantTable:
         self._close.restype, self._close.argtypes = number, [pointer]
         self._map = library.xengnttab_map_domain_grant_refs
         self._map.restype, self._map.argtypes = pointer, [pointer, word, word, words, number]
-        self._map_notify = library.xengnttab_map_grant_ref_notify
-        self._map_notify.restype = pointer
-        self._map_notify.argtypes = [pointer, word, word, number, word, word]
         self._unmap = library.xengnttab_unmap
         self._unmap.restype, self._unmap.argtypes = number, [pointer, pointer, word]
         handle = opening(None, 0)
         if not handle:
             raise failure("xengnttab_open")
         self._handle = ctypes.c_void_p(handle)
-
-    def map_ring(self, domid: int, reference: int, notify_port: int) -> int:
-        """See ``GrantTable.map_ring``. Raises ``TransportError``."""
-        protection = mmap.PROT_READ | mmap.PROT_WRITE
-        address = self._map_notify(self._handle, domid, reference, protection, _NONE, notify_port)
-        if not address:
-            raise failure(f"map of grant {reference} of domain {domid}")
-        return int(address)
 
     def map_pages(self, domid: int, references: Sequence[int], *, writable: bool) -> int:
         """See ``GrantTable.map_pages``. Raises ``TransportError``."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from testbed.store.errors import ProtocolViolation
-from testbed.store.protocol import VERSION, Encoding
+from testbed.store.protocol import MAX_RING_ORDER, VERSION, Encoding
 from testbed.store.xen.xenstore import Transaction
 
 __all__ = ["ENCODINGS", "Offer", "read_offer"]
@@ -13,17 +14,21 @@ __all__ = ["ENCODINGS", "Offer", "read_offer"]
 ENCODINGS = tuple(encoding.name.lower() for encoding in Encoding)
 _MAX_WORD = (1 << 32) - 1
 _MAX_PORT = (1 << 31) - 1
+_HEXADECIMAL = re.compile(r"[0-9a-fA-F]{1,16}")
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
     """The frontend's half of the handshake, bounded."""
 
-    ring_reference: int
+    ring_references: tuple[int, ...]
+    """Grants of the ring's pages, in order: 1, 2, 4 or 8."""
     directory_reference: int
     event_channel: int
     nr_data_pages: int
     encoding: str
+    epoch: int
+    """Which boot of the domain this is."""
 
 
 def read_offer(xenstore: Transaction, frontend: str, max_data_pages: int) -> Offer:
@@ -45,10 +50,18 @@ def read_offer(xenstore: Transaction, frontend: str, max_data_pages: int) -> Off
     encoding = xenstore.read(f"{frontend}/encoding")
     if encoding not in ENCODINGS:
         raise ProtocolViolation(f"encoding is {encoding!r:.40}; allowed: {', '.join(ENCODINGS)}")
+    order = number("ring-page-order", 0, MAX_RING_ORDER)
     return Offer(
-        ring_reference=number("ring-ref", 0, _MAX_WORD),
+        ring_references=tuple(number(f"ring-ref{n}", 0, _MAX_WORD) for n in range(1 << order)),
         directory_reference=number("directory-ref", 0, _MAX_WORD),
         event_channel=number("event-channel", 1, _MAX_PORT),
         nr_data_pages=number("nr-data-pages", 1, max_data_pages),
         encoding=encoding,
+        epoch=_epoch(xenstore.read(f"{frontend}/epoch")),
     )
+
+
+def _epoch(text: str | None) -> int:
+    if text is None or not _HEXADECIMAL.fullmatch(text):
+        raise ProtocolViolation(f"epoch is {text!r:.40}; 1 to 16 hexadecimal digits are needed")
+    return int(text, 16)

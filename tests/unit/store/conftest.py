@@ -9,7 +9,7 @@ def make_bench(tmp_path):
     made = []
 
     def make(**options):
-        made.append(Bench(tmp_path, **options))
+        made.append(Bench(tmp_path / str(len(made)), **options))
         return made[-1]
 
     yield make

@@ -112,38 +112,33 @@ class FakeXenStore(FakeTransaction):
 
 
 class FakeGrants:
-    """Grant 1 is a frontend's ring page, 2 its directory, 100+n data page n."""
+    """Grants: 10+n page n of a frontend's ring, 2 its directory, 100+n data page n."""
 
     def __init__(self) -> None:
         self.frontends: dict[int, FakeFrontend] = {}
         self.mapped: dict[int, int] = {}
-        self.notify_port: int | None = None
         self.closed = False
 
     def _map(self, address, pages):
         self.mapped[address] = pages
         return address
 
-    def map_ring(self, domid, reference, notify_port):
-        self.notify_port = notify_port
-        return self._map(self._page(domid, reference), 1)
-
     def map_pages(self, domid, references, *, writable):
         first = self._page(domid, references[0])
-        assert writable == (references[0] >= 100)
+        assert writable == (references[0] != 2)
         for at, reference in enumerate(references):
             assert self._page(domid, reference) == first + at * PAGE_SIZE
         return self._map(first, len(references))
 
     def _page(self, domid, reference):
         frontend = self.frontends[domid]
-        base = frontend.ends.shared.ring_address
-        if reference == 1:
-            return base
+        shared = frontend.ends.shared
         if reference == 2:
-            return base + (1 + frontend.data_pages) * PAGE_SIZE
+            return shared.data_address + frontend.data_pages * PAGE_SIZE
+        if 10 <= reference < 10 + (1 << shared.ring_order):
+            return shared.ring_address + (reference - 10) * PAGE_SIZE
         if 100 <= reference < 100 + frontend.data_pages:
-            return base + (1 + reference - 100) * PAGE_SIZE
+            return shared.data_address + (reference - 100) * PAGE_SIZE
         raise TransportError(f"map of grant {reference} of domain {domid}: Invalid argument")
 
     def unmap(self, address, pages):
@@ -213,22 +208,32 @@ class FakeDomains:
 class FakeFrontend:
     """What the kernel driver does in xenstore; its ring ends are a ``Frontend``."""
 
-    def __init__(self, machine, domid: int, data_pages: int = 8) -> None:
+    def __init__(self, machine, domid: int, data_pages: int = 8, ring_order: int = 0) -> None:
         self.machine, self.domid, self.data_pages = machine, domid, data_pages
-        self.ends = Frontend(data_pages + 1)  # the last page is the directory
-        self.ends.write_page(data_pages, struct.pack(f"<{data_pages}I", *self._references()))
+        self.ring_order, self.epoch, self.port = ring_order, f"{domid:x}abc", 5
+        self.new_ring()
         self.path = f"/local/domain/{domid}/device/pageshare/0"
         machine.grants.frontends[domid] = self
 
     def _references(self):
         return range(100, 100 + self.data_pages)
 
+    def new_ring(self):
+        """As after a reconnection: an empty ring, another event channel."""
+        self.ends = Frontend(self.data_pages + 1, self.ring_order)  # the last is the directory
+        directory = struct.pack(f"<{self.data_pages}I", *self._references())
+        self.ends.write_page(self.data_pages, directory)
+        self.port += 1
+
     def offer(self, **changes):
         nodes = {
             "protocol-version": "1",
-            "ring-ref": "1",
+            "instance": self.backend("instance"),
+            "epoch": self.epoch,
+            "ring-page-order": str(self.ring_order),
+            **{f"ring-ref{n}": str(10 + n) for n in range(1 << self.ring_order)},
             "directory-ref": "2",
-            "event-channel": "5",
+            "event-channel": str(self.port),
             "nr-data-pages": str(self.data_pages),
             "encoding": "lz4",
         } | {name.replace("_", "-"): value for name, value in changes.items()}

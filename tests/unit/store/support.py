@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import dataclasses
 import functools
 import itertools
 import os
+import random
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.store.arena import Arena
 from testbed.store.config import DomainConfig, StoreConfig
 from testbed.store.protocol import (
     COUNTERS,
@@ -20,12 +22,13 @@ from testbed.store.protocol import (
     PAGE_SIZE,
     REQUEST,
     RESPONSE,
-    RING_SIZE,
     VERSION,
     Encoding,
     Op,
+    ring_entries,
 )
 from testbed.store.records import RecordSink
+from testbed.store.recovery import open_table
 from testbed.store.store import Store
 from testbed.store.transport.inprocess import InProcessEdge, SharedMemory
 from testbed.store.transport.interface import Batch
@@ -50,6 +53,21 @@ def native_folder() -> Path:
 _folders: list[tempfile.TemporaryDirectory] = []
 
 
+def kernel_compile_lengths(count: int, seed: int = 1) -> list[int]:
+    """Compressed lengths of a kernel compile's pages: 100 to 4096 bytes, median about 900."""
+    spread = random.Random(seed)
+    return [min(4096, max(100, int(spread.lognormvariate(6.8, 0.45)))) for _ in range(count)]
+
+
+@contextlib.contextmanager
+def tmpfs_folder(otherwise: Path):
+    """A folder in memory where the machine has one: nothing is written to a disk."""
+    memory = Path("/dev/shm")
+    parent = memory if os.access(memory, os.W_OK) else otherwise
+    with tempfile.TemporaryDirectory(prefix="pageshare-", dir=parent) as folder:
+        yield Path(folder)
+
+
 @functools.cache
 def ring_library() -> RingLibrary:
     return RingLibrary(native_folder() / "libpageshare_ring.so")
@@ -60,7 +78,7 @@ def front_library() -> ctypes.CDLL:
     library = ctypes.CDLL(str(native_folder() / "libpageshare_front.so"))
     pointer, word = ctypes.c_void_p, ctypes.c_uint32
     library.pageshare_front_open.restype = pointer
-    library.pageshare_front_open.argtypes = [pointer]
+    library.pageshare_front_open.argtypes = [pointer, word]
     library.pageshare_front_close.argtypes = [pointer]
     library.pageshare_front_send.argtypes = [pointer, pointer, word]
     library.pageshare_front_receive.argtypes = [pointer, pointer, word]
@@ -82,7 +100,7 @@ class Response:
 
 def request(op, *, data_page=0, length=0, swap_type=0, offset=0, generation=0, **rest):
     """The bytes of one request."""
-    fields = {"id": 0, "encoding": 0, "page_id": 0} | rest
+    fields = {"id": 0, "encoding": 0, "page_id": 0, "flags": 0} | rest
     return REQUEST.pack(
         fields["id"],
         op,
@@ -90,6 +108,7 @@ def request(op, *, data_page=0, length=0, swap_type=0, offset=0, generation=0, *
         data_page,
         length,
         swap_type,
+        fields["flags"],
         offset,
         generation,
         fields["page_id"],
@@ -99,11 +118,12 @@ def request(op, *, data_page=0, length=0, swap_type=0, offset=0, generation=0, *
 class Frontend:
     """A domU's end: a granted ring and data pages, and the native front ring."""
 
-    def __init__(self, nr_data_pages: int = 32) -> None:
-        self.shared = SharedMemory(nr_data_pages)
+    def __init__(self, nr_data_pages: int = 32, ring_order: int = 0) -> None:
+        self.shared = SharedMemory(nr_data_pages, ring_order)
         self._library = front_library()
-        self._front = self._library.pageshare_front_open(self.shared.ring_address)
-        self._responses = ctypes.create_string_buffer(RING_SIZE * RESPONSE.size)
+        self.entries = ring_entries(ring_order)
+        self._front = self._library.pageshare_front_open(self.shared.ring_address, ring_order)
+        self._responses = ctypes.create_string_buffer(self.entries * RESPONSE.size)
         self._ids = itertools.count(1)
         self.turn = lambda: None
         """Lets the store run."""
@@ -115,11 +135,11 @@ class Frontend:
     # Data pages
 
     def write_page(self, index: int, data: bytes) -> None:
-        start = (1 + index) * PAGE_SIZE
+        start = self.shared.data_offset + index * PAGE_SIZE
         self.shared.memory[start : start + len(data)] = data
 
     def read_page(self, index: int, length: int) -> bytes:
-        start = (1 + index) * PAGE_SIZE
+        start = self.shared.data_offset + index * PAGE_SIZE
         return self.shared.memory[start : start + length]
 
     # Ring
@@ -131,7 +151,7 @@ class Frontend:
             os.eventfd_write(self.shared.to_store, 1)
 
     def receive(self) -> list[Response]:
-        count = self._library.pageshare_front_receive(self._front, self._responses, RING_SIZE)
+        count = self._library.pageshare_front_receive(self._front, self._responses, self.entries)
         assert count >= 0, "the store's index is impossible"
         self._library.pageshare_front_final_check(self._front)
         unpacked = RESPONSE.iter_unpack(self._responses.raw[: count * RESPONSE.size])
@@ -145,7 +165,7 @@ class Frontend:
 
     # Operations, one request each
 
-    def store(self, offset, payload, *, generation=1, encoding=Encoding.LZ4, swap_type=0):
+    def store(self, offset, payload, *, generation=1, encoding=Encoding.LZ4, swap_type=0, flags=0):
         self.write_page(0, payload)
         return self.ask(
             request(
@@ -154,6 +174,7 @@ class Frontend:
                 encoding=encoding,
                 length=len(payload),
                 swap_type=swap_type,
+                flags=flags,
                 offset=offset,
                 generation=generation,
             )
@@ -195,7 +216,7 @@ def make_config(folder: Path, quotas: dict[str, int] | None = None, groups=None)
     domains = tuple(DomainConfig(n, q, (groups or {}).get(n, "all")) for n, q in quotas.items())
     return StoreConfig(
         arena_bytes=sum(quotas.values()),
-        arena_path=folder / "arena",
+        state_path=folder / "state",
         mark_interval_ms=100,
         records=folder / "records.jsonl",
         control_socket=folder / "control",
@@ -207,23 +228,38 @@ def make_config(folder: Path, quotas: dict[str, int] | None = None, groups=None)
 class Bench:
     """A store over an in-process edge, with frontends by domain name."""
 
-    def __init__(self, folder: Path, quotas=None, groups=None) -> None:
+    def __init__(self, folder: Path, quotas=None, groups=None, state_path=None) -> None:
+        folder.mkdir(exist_ok=True)
         self.config = make_config(folder, quotas, groups)
-        self.arena = Arena(self.config.arena_bytes)
-        self.sink = RecordSink(self.config.records)
+        if state_path:
+            self.config = dataclasses.replace(self.config, state_path=state_path)
+        self._frontends: list[Frontend] = []
+        self.start()
+
+    def start(self) -> None:
+        """Starts a store on what the last one left."""
+        config = self.config
+        self.sink = RecordSink(config.records)
         self.batch = Batch()
         self.edge = InProcessEdge(ring_library(), self.batch)
-        self.store = Store(self.config, self.arena, self.batch, self.sink)
+        groups = [domain.group for domain in config.domains]
+        table, recovered = open_table(config.arena_bytes, groups, config.state_path)
+        self.arena = table.arena
+        self.store = Store(config, table, recovered, self.batch, self.sink)
         self.store.use(self.edge)
         ((_, self._wake),) = self.edge.sources()
-        self._frontends: list[Frontend] = []
 
-    def connect(self, name: str, nr_data_pages: int = 32) -> Frontend:
-        frontend = Frontend(nr_data_pages)
+    def connect(self, name: str, nr_data_pages: int = 32, ring_order: int = 0, life=None):
+        frontend = Frontend(nr_data_pages, ring_order)
         frontend.turn = self.turn
         self._frontends.append(frontend)
-        self.first_limit = self.edge.attach(name, frontend.shared)
+        self.welcome = self.edge.attach(name, frontend.shared, life)
         return frontend
+
+    def verify(self):
+        """The answer of the control socket's ``verify``."""
+        *_, answer = self.store.verify()
+        return answer
 
     def turn(self) -> None:
         """What the service's loop does until nothing is left."""
@@ -231,10 +267,15 @@ class Bench:
         while self.store.continue_pending():
             pass
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """What SIGTERM does: the state stays."""
         self.edge.close()
+        state = self.store.table.state
         self.store.close()
+        state.close()
         self.sink.close()
+
+    def close(self) -> None:
+        self.stop()
         for frontend in self._frontends:
             frontend.close()
-        self.arena.close()

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from testbed.store.errors import ProtocolViolation, TransportError
-from testbed.store.protocol import PAGE_SIZE, RESPONSE, RING_SIZE, Op, Status
+from testbed.store.protocol import PAGE_SIZE, RESPONSE, Op, Status, ring_entries
 from testbed.store.transport.inprocess import InProcessChannel
 from testbed.store.transport.interface import BATCH, Batch
 from testbed.store.transport.native import RingLibrary
@@ -58,11 +58,14 @@ def answer(batch: Batch, count: int, op: int = Op.STORE, **fields: int) -> None:
         )
 
 
-def test_requests_and_responses_keep_their_order_round_and_round(ends):
-    frontend, channel, batch = ends
+@pytest.mark.parametrize("order", range(4))
+def test_requests_and_responses_keep_their_order_round_and_round(order):
+    frontend, batch = Frontend(8, order), Batch()
+    channel = InProcessChannel(ring_library(), batch, frontend.shared)
+    assert frontend.entries == (64, 128, 256, 512)[order]
     sent = 0
     for turn in range(40):
-        size = 1 + turn % RING_SIZE
+        size = 1 + turn * 13 % frontend.entries
         frontend.send(*(request(Op.INVALIDATE_AREA, id=sent + n) for n in range(size)))
         count, received = channel.exchange(0, BATCH), []
         while count:
@@ -75,6 +78,8 @@ def test_requests_and_responses_keep_their_order_round_and_round(ends):
         assert received == list(range(sent, sent + size))
         assert len(frontend.receive()) == size
         sent += size
+    channel.close()
+    frontend.close()
 
 
 def test_a_payload_is_copied_before_the_frontend_can_change_it(ends):
@@ -116,12 +121,23 @@ def test_a_failed_load_leaves_the_page_alone(ends):
     assert frontend.read_page(7, 4) == b"kept"
 
 
-@pytest.mark.parametrize("index", [RING_SIZE + 1, 1 << 31, 0xFFFFFFFF])
-def test_an_impossible_index_is_a_violation(ends, index):
-    frontend, channel, _ = ends
+@pytest.mark.parametrize("order", range(4))
+@pytest.mark.parametrize("index", [1, 1 << 31, 0xFFFFFFFF])
+def test_an_impossible_index_is_a_violation(order, index):
+    """One more than the ring has, or anything that lies behind."""
+    frontend = Frontend(1, order)
+    channel = InProcessChannel(ring_library(), Batch(), frontend.shared)
+    index += ring_entries(order) if index == 1 else 0
     frontend.shared.memory[0:4] = struct.pack("<I", index)
     with pytest.raises(ProtocolViolation):
         channel.exchange(0, BATCH)
+    channel.close()
+    frontend.close()
+
+
+def test_a_ring_of_another_size_is_refused():
+    with pytest.raises(ProtocolViolation, match="ring order 4"):
+        Frontend(1, 4)
 
 
 def test_an_index_that_goes_back_is_a_violation(ends):

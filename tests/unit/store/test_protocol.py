@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 
 from testbed.store import protocol
-from testbed.store.protocol import COUNTERS, Encoding, Op, Status
+from testbed.store.protocol import COUNTERS, Encoding, Flag, Op, Status
 from tests.unit.store.support import NATIVE
 
 HEADER = NATIVE / "include/xen/interface/io/pageshare.h"
 SERIES = Path(__file__).resolve().parents[3] / "guest-kernel-patches" / "linux-6.1"
 
 FIELDS = {
-    "request": "id op encoding data_page length swap_type offset generation page_id",
+    "request": "id op encoding data_page length swap_type flags offset generation page_id",
     "response": "id op encoding status length page_id store_limit reserved",
     "key": "swap_type generation offset",
     "mark": "version nr_counters",
 }
-PREFIXES = {Op: "OP_", Encoding: "ENC_", Status: ""}
+PREFIXES = {Op: "OP_", Encoding: "ENC_", Flag: "", Status: ""}
 
 
 def program() -> str:
@@ -35,7 +35,7 @@ def program() -> str:
     for enumeration, prefix in PREFIXES.items():
         for member in enumeration:
             show(f"{enumeration.__name__}.{member.name}", f"XEN_PAGESHARE_{prefix}{member.name}")
-    for name in ("VERSION", "PAGE_SIZE", "MAX_DATA_PAGES"):
+    for name in ("VERSION", "PAGE_SIZE", "MAX_DATA_PAGES", "MAX_RING_ORDER"):
         show(name, f"XEN_PAGESHARE_{name}")
     for name, fields in FIELDS.items():
         kind = f"struct xen_pageshare_{name}"
@@ -67,7 +67,7 @@ def test_every_constant_is_the_headers(header):
     for enumeration in PREFIXES:
         for member in enumeration:
             assert numbers[f"{enumeration.__name__}.{member.name}"] == member
-    for name in ("VERSION", "PAGE_SIZE", "MAX_DATA_PAGES"):
+    for name in ("VERSION", "PAGE_SIZE", "MAX_DATA_PAGES", "MAX_RING_ORDER"):
         assert numbers[name] == getattr(protocol, name)
     assert numbers["ring"] == protocol.RING_HEADER_BYTES
     assert numbers["counters"] == protocol.MARK_HEADER.size
@@ -94,7 +94,7 @@ def test_every_field_lies_where_the_header_says(header, name, packed):
 
 def test_no_operation_encoding_or_status_is_missing():
     text = HEADER.read_text()
-    defined = set(re.findall(r"#define XEN_PAGESHARE_(OP_\w+|ENC_\w+|OKAY|E[A-Z]+)\s", text))
+    defined = set(re.findall(r"#define XEN_PAGESHARE_(OP_\w+|ENC_\w+|AGAIN|OKAY|E[A-Z]+)\s", text))
     known = {
         f"{prefix}{member.name}"
         for enumeration, prefix in PREFIXES.items()

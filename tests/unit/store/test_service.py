@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,9 @@ def test_a_good_configuration(tmp_path):
     config = load(write(tmp_path, GOOD))
     assert config.arena_bytes == 2097152
     assert [domain.name for domain in config.domains] == ["domU1", "domU2"]
+    assert config.state_path == Path("/tmp/state")
+    other = load(write(tmp_path, GOOD.replace("arena_path", "state_path")))
+    assert other.state_path == Path("/tmp/arena")
 
 
 @pytest.mark.parametrize(
@@ -65,6 +69,7 @@ def test_a_good_configuration(tmp_path):
         ("max_data_pages = 64", "max_data_pages = 1025", "is 1025; allowed: an integer from 1 to"),
         ("max_data_pages = 64", "max_data_pages = true", "is True; allowed: an integer"),
         ("max_data_pages = 64", "", "store.max_data_pages is missing"),
+        ('arena_path = "/tmp/arena"', "", "store.state_path is missing"),
         (
             "arena_bytes = 2097152",
             "arena_bytes = 2000000",
@@ -207,6 +212,9 @@ def test_a_long_answer_arrives_whole(tmp_path):
     assert not (tmp_path / "socket").exists()
 
 
-def test_the_arena_file_is_private_and_emptied(service):
-    assert service.config.arena_path.stat().st_mode & 0o777 == 0o600
+def test_what_lies_in_files_is_private(service):
+    folder = service.config.state_path
+    assert folder.stat().st_mode & 0o777 == 0o700
+    for path in folder.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o600, path
     assert service.config.control_socket.stat().st_mode & 0o777 == 0o600

@@ -6,13 +6,13 @@ import itertools
 
 import pytest
 
-from testbed.store.arena import Arena
 from testbed.store.errors import ProtocolViolation, TransportError
 from testbed.store.protocol import Op, Status
 from testbed.store.records import RecordSink
+from testbed.store.recovery import open_table
 from testbed.store.store import Store
 from testbed.store.transport.interface import Batch
-from testbed.store.xen import edge as edge_module
+from testbed.store.verification import problems
 from testbed.store.xen.edge import XenEdge
 from testbed.store.xen.offer import read_offer
 from testbed.store.xen.xenstore import run_transaction
@@ -33,13 +33,14 @@ class Machine:
         self.config = make_config(folder)
         self.xenstore, self.grants = FakeXenStore(), FakeGrants()
         self.events, self.domains = FakeEvents(), FakeDomains()
-        self.arena = Arena(self.config.arena_bytes)
         self.sink = RecordSink(self.config.records)
         self.start()
 
     def start(self):
         batch = Batch()
-        self.store = Store(self.config, self.arena, batch, self.sink)
+        groups = [domain.group for domain in self.config.domains]
+        table, recovered = open_table(self.config.arena_bytes, groups, self.config.state_path)
+        self.store = Store(self.config, table, recovered, batch, self.sink)
         self.edge = XenEdge(
             self.config,
             batch,
@@ -52,6 +53,20 @@ class Machine:
         self.store.use(self.edge)
         (_, self._watches), (_, self._ports) = self.edge.sources()
         self.turn()
+
+    def kill(self):
+        """The store is gone; Xen closes what it had mapped and bound."""
+        self.grants.mapped.clear()
+        self.events.bound.clear()
+        self.xenstore.watches.clear()
+        self.xenstore.fired.clear()
+        state = self.store.table.state
+        self.store.close()
+        state.close()
+
+    def restart(self):
+        self.kill()
+        self.start()
 
     def turn(self):
         while self.xenstore.fired:
@@ -77,26 +92,35 @@ class Machine:
         self.xenstore.fire("@releaseDomain")
         self.turn()
 
-    def connect(self, domid=3, name="domU1") -> FakeFrontend:
-        frontend = self.create(domid, name)
-        frontend.offer()
+    def connect(self, domid=3, name="domU1", **options) -> FakeFrontend:
+        frontend = self.create(domid, name, **options)
+        self.shake_hands(frontend)
+        return frontend
+
+    def shake_hands(self, frontend, **changes) -> None:
+        frontend.offer(**changes)
         assert frontend.backend("state") == "4"
         frontend.switch(4)
         port = max(self.events.bound)
         frontend.ends.turn = lambda: (self.events.raise_(port), self.turn())
-        return frontend
+
+    def reconnect(self, frontend, **changes) -> None:
+        """What a frontend does when it sees another instance, or on its own."""
+        frontend.new_ring()
+        frontend.switch(1)
+        self.shake_hands(frontend, **changes)
 
 
 @pytest.fixture
-def machine(tmp_path, monkeypatch):
-    monkeypatch.setattr(edge_module, "_LEAVE_SECONDS", 0.02)
+def machine(tmp_path):
     machine = Machine(tmp_path)
     yield machine
     if not machine.xenstore.closed:
         machine.edge.close()
+    state = machine.store.table.state
     machine.store.close()
+    state.close()
     machine.sink.close()
-    machine.arena.close()
 
 
 def test_the_nodes_of_both_ends_are_made_with_their_permissions(machine):
@@ -125,7 +149,6 @@ def test_a_page_goes_out_and_comes_back(machine):
     stored = frontend.ends.store(1, b"page" * 100)
     assert frontend.ends.load(1, stored.page_id)[1] == b"page" * 100
     assert machine.events.masked == set()
-    assert machine.grants.notify_port in machine.events.bound
     assert machine.events.notified
 
 
@@ -206,7 +229,9 @@ def test_an_orderly_close_and_a_new_start(machine):
 
 BAD = {
     "protocol_version": ("2", "0", "x", ""),
-    "ring_ref": ("-1", "4294967296", "1 2", "9" * 400, "7"),
+    "ring_page_order": ("-1", "4", "x", "1"),
+    "ring_ref0": ("-1", "4294967296", "1 2", "9" * 400, "7"),
+    "epoch": ("", "xyz", "12345678123456781", "-1"),
     "directory_ref": ("nonsense", "8"),
     "event_channel": ("0", "2147483648", "666"),
     "nr_data_pages": ("0", "65", "1025", "\u0663"),
@@ -230,7 +255,7 @@ def test_what_an_offer_lacks_is_named():
     store = FakeXenStore()
     store.write("/f/protocol-version", "1")
     store.write("/f/encoding", "lz4")
-    with pytest.raises(ProtocolViolation, match="ring-ref is None"):
+    with pytest.raises(ProtocolViolation, match="ring-page-order is None"):
         read_offer(store, "/f", 64)
     store.close()
 
@@ -252,36 +277,162 @@ def test_lost_events_make_every_ring_be_looked_at(machine):
     assert len(frontend.ends.receive()) == 1
 
 
-def test_the_stores_end_is_orderly(machine):
+def kept(machine) -> dict[int, int]:
+    """Pages of domains without a connection, by domain id."""
+    return {domid: machine.store._kept(domid) for domid in machine.store.waiting()}
+
+
+def test_the_stores_end_tells_the_frontends_nothing(machine):
     frontend = machine.connect()
-    original, seen = machine.xenstore.write, []
-
-    def domain_answers(path, value):
-        original(path, value)
-        if path.startswith("/local/domain/0/") and path.endswith("/state"):
-            seen.append(value)
-            if value == "5":
-                original(f"{frontend.path}/state", "6")
-
-    machine.xenstore.write = domain_answers
+    frontend.ends.store(1, b"page" * 100)
+    before = dict(machine.xenstore.nodes)
     machine.edge.close()
-    assert seen == ["5", "6"]
+    assert machine.xenstore.nodes == before
     assert machine.grants.closed
-    assert machine.store.connections == {}
+    assert kept(machine) == {3: 1}
 
 
-def test_a_frontend_of_a_former_store_is_told_to_close(tmp_path):
-    machine = Machine(tmp_path)
-    frontend = machine.create(3, "domU1")
-    frontend.machine.xenstore.write(f"{frontend.path}/state", "4")
-    machine.edge._backends.clear()  # the former store was killed
+@pytest.mark.parametrize("state", [1, 2, 3, 4])
+def test_a_restarted_store_enters_init_wait_with_another_instance(machine, state):
+    frontend = machine.connect()
+    first = frontend.backend("instance")
+    frontend.switch(state)
+    machine.restart()
+    assert frontend.backend("state") == "2"
+    assert frontend.backend("instance") not in (first, None)
+    assert frontend.backend("max-ring-page-order") == "3"
+
+
+def test_a_frontend_finds_its_pages_again_in_a_restarted_store(machine):
+    one, two = machine.connect(3, "domU1", ring_order=2), machine.connect(4, "domU2")
+    rows = {n: one.ends.store(n, bytes([n]) * 400).page_id for n in range(20)}
+    shared = two.ends.store(7, bytes([7]) * 400)
+    machine.restart()
+    assert kept(machine) == {3: 20, 4: 1}
+    machine.reconnect(one)
+    assert one.backend("kept-pages") == "20"
+    assert one.backend("store-limit") == str(((1 << 20) - 20 * 400) // 4096)
+    for n, row in rows.items():
+        assert one.ends.load(n, row)[1] == bytes([n]) * 400
+    machine.reconnect(two)
+    assert two.ends.load(7, shared.page_id)[1] == bytes([7]) * 400
+    *_, answer = machine.store.verify()
+    assert answer["ok"]
+    assert answer["pages"] == 20
+    assert len(machine.store.table) == 20
+
+
+def test_an_initialised_for_the_former_store_is_not_acted_on(machine):
+    frontend = machine.connect()
+    former = frontend.backend("instance")
+    machine.restart()
+    frontend.new_ring()
+    frontend.switch(1)
+    frontend.offer(instance=former)
+    assert frontend.backend("state") == "2"
+    frontend.offer()  # Initialised again; nothing else is seen in between
+    assert frontend.backend("state") == "4"
+    assert frontend.backend("kept-pages") == "0"
+
+
+def test_another_epoch_starts_empty(machine):
+    frontend = machine.connect()
+    frontend.ends.store(1, b"page" * 100)
+    machine.restart()
+    machine.reconnect(frontend, epoch="ffffffffffffffff")
+    assert frontend.backend("kept-pages") == "0"
+    assert len(machine.store.table) == 0
+    assert len(machine.store.domains) == 1
+
+
+def test_a_frontend_that_starts_over_keeps_its_pages(machine):
+    frontend = machine.connect()
+    stored = frontend.ends.store(1, b"page" * 100)
+    frontend.new_ring()
+    frontend.offer()  # Initialising was not seen: another event channel tells
+    assert frontend.backend("state") == "4"
+    assert frontend.backend("kept-pages") == "1"
+    machine.reconnect(frontend)
+    assert frontend.backend("kept-pages") == "1"
+    assert frontend.ends.load(1, stored.page_id)[1] == b"page" * 100
+    assert len(machine.grants.mapped) == 2  # the ring and the data pages, once
+
+
+def test_what_a_domain_left_that_is_gone_is_dropped_at_the_start(machine):
+    one, two = machine.connect(3, "domU1"), machine.connect(4, "domU2")
+    one.ends.store(1, b"page" * 100)
+    two.ends.store(1, b"page" * 100)
+    machine.kill()
+    machine.domains.alive.discard(3)
+    machine.xenstore.remove("/local/domain/3")
     machine.start()
+    assert kept(machine) == {4: 1}
+    assert problems(machine.store.table, machine.store.domains.values()) == []
+    assert [e.sharing_domains for e in machine.store.table.entries()] == [1]
+
+
+def test_what_a_domain_left_that_is_not_served_any_more_is_dropped(machine):
+    frontend = machine.connect()
+    frontend.ends.store(1, b"page" * 100)
+    machine.kill()
+    machine.xenstore.write("/local/domain/3/name", "stranger")
+    machine.start()
+    assert kept(machine) == {}
+    assert len(machine.store.table) == 0
+
+
+def test_a_domain_that_ends_before_it_comes_back_is_dropped(machine):
+    machine.connect().ends.store(1, b"page" * 100)
+    machine.restart()
+    assert kept(machine) == {3: 1}
+    machine.destroy(3)
+    assert kept(machine) == {}
+    assert len(machine.store.table) == 0
+
+
+@pytest.mark.parametrize("state", [5, 6])
+def test_a_frontend_that_closed_meanwhile_has_dropped_its_pages(machine, state):
+    frontend = machine.connect()
+    frontend.ends.store(1, b"page" * 100)
+    machine.kill()
+    machine.xenstore.write(f"{frontend.path}/state", str(state))
+    machine.start()
+    assert kept(machine) == {}
+    frontend.switch(6)
+    frontend.switch(1)
+    machine.shake_hands(frontend)
+    assert frontend.backend("kept-pages") == "0"
+
+
+def test_a_violation_drops_the_pages_of_that_domain(machine):
+    one, two = machine.connect(3, "domU1"), machine.connect(4, "domU2")
+    one.ends.store(1, b"one." * 100)
+    two.ends.store(1, b"two." * 100)
+    one.ends.shared.memory[0:4] = (999).to_bytes(4, "little")
+    one.ends.turn()
+    assert len(machine.store.table) == 1
+    machine.restart()
+    assert kept(machine) == {4: 1}
+
+
+def test_draining_serves_until_the_frontend_is_closed(machine):
+    frontend = machine.connect()
+    stored = frontend.ends.store(1, b"page" * 100)
+    assert machine.store.drain()["pages"] == {"domU1": 1}
     assert frontend.backend("state") == "5"
+    limit = frontend.ends.invalidate((0, 99, 1)).store_limit
+    assert limit == stored.store_limit
+    frontend.switch(5)
+    assert frontend.ends.load(1, stored.page_id)[1] == b"page" * 100
+    frontend.ends.invalidate((0, 1, 1))
+    assert frontend.ends.invalidate((0, 1, 1)).store_limit == limit
     frontend.switch(6)
     assert frontend.backend("state") == "6"
+    assert machine.grants.mapped == {}
     frontend.switch(1)
-    frontend.offer()
-    assert frontend.backend("state") == "4"
+    assert frontend.backend("state") == "6"
+    late = machine.create(9, "domU2")
+    assert late.backend("state") is None
 
 
 def test_nodes_are_not_made_for_a_domain_that_is_gone_meanwhile(machine):

@@ -1,0 +1,223 @@
+"""The store is killed after every single write to its files; what does the next one find?"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from testbed.store.domain import Domain, pack_key
+from testbed.store.protocol import OFFSET_BITS, PAGE_SIZE
+from testbed.store.recovery import recover
+from testbed.store.state import Life
+from testbed.store.table import SharingTable
+from testbed.store.verification import problems
+from tests.property.taped import TapedState
+
+QUOTA = 2 * PAGE_SIZE
+GROUP_OF = {1: 0, 2: 0, 3: 1}
+CAPACITY = len(GROUP_OF) * QUOTA
+SECRET = bytes(range(32))
+
+Key = tuple[Life, int]
+Held = tuple[int, bytes, int]
+"""Generation, payload, row (the wire's page id)."""
+
+
+@dataclass
+class Machine:
+    """A table and its domains, as the service has them."""
+
+    state: TapedState
+    domains: dict[Life, Domain] = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.table = SharingTable(self.state)
+        self.domains = recover(self.table)
+        self.lives = {life.domid: life for life in self.domains}
+
+    def domain(self, domid: int) -> Domain:
+        """As connected now: made when it is seen first."""
+        life = self.lives.setdefault(domid, Life(domid, 1))
+        return self.connect(life)
+
+    def connect(self, life: Life) -> Domain:
+        for other in [other for other in self.domains if other.domid == life.domid]:
+            if other != life:
+                self.domains.pop(other).leave()
+        self.lives[life.domid] = life
+        if life not in self.domains:
+            rows = self.state.make_rows(life, GROUP_OF[life.domid])
+            self.domains[life] = Domain(f"domain {life.domid}", life, self.table, rows)
+        self.domains[life].welcome(f"domain {life.domid}", QUOTA)
+        return self.domains[life]
+
+    def held(self) -> dict[Key, Held]:
+        """Everything that can be read, by domain and key."""
+        found = {}
+        for life, domain in self.domains.items():
+            for row in domain.rows.used():
+                key, generation = domain.key(row), domain.rows.commits[row] & 0xFFFFFFFF
+                assert domain._index.first(domain.rows.keys[row]) == row
+                page = domain.find(key, generation, row)
+                found[life, key] = (generation, self.table.read(page)[1], row)
+        return found
+
+    def close(self):
+        for region in self.state.tape.files.values():
+            region.close()
+
+
+def content(seed: int, length: int) -> bytes:
+    return random.Random(seed).randbytes(length)
+
+
+# Operations: each a function of the machine, to be done again after a kill.
+
+
+def store(domid, key, generation, seed, length):
+    def run(machine: Machine):
+        domain = machine.domain(domid)
+        if domain.fits(key, length):
+            domain.store(key, generation, 1, content(seed, length))
+        else:
+            domain.discard(key)  # as the dispatcher does
+
+    return run
+
+
+def again(domid, seed):
+    """A STORE whose answer was lost: the same bytes, the same generation."""
+
+    def run(machine: Machine):
+        domain = machine.domain(domid)
+        if not (used := domain.rows.used()):
+            return
+        row = used[seed % len(used)]
+        commit = domain.rows.commits[row]
+        encoding, payload = machine.table.read(commit >> 32)
+        domain.store(domain.key(row), commit & 0xFFFFFFFF, encoding, payload)
+
+    return run
+
+
+def invalidate(domid, key, generation):
+    return lambda machine: machine.domain(domid).invalidate(key, generation)
+
+
+def invalidate_area(domid, swap_type):
+    return lambda machine: machine.domain(domid).invalidate_area(swap_type)
+
+
+def restart(domid, epoch):
+    return lambda machine: machine.connect(Life(domid, epoch))
+
+
+def tidy(machine: Machine):
+    machine.table.tidy(3, idle=True)
+
+
+def move_together(machine: Machine):
+    machine.table.arena._move_together(machine.table._moved)
+
+
+domids = st.sampled_from(sorted(GROUP_OF))
+keys = st.builds(pack_key, st.integers(0, 1), st.integers(0, 4))
+lengths = st.sampled_from([16, 17, 24, 200, 700, 1500, 4095, PAGE_SIZE])
+stores = st.builds(store, domids, keys, st.integers(1, 3), st.integers(0, 3), lengths)
+operations = st.one_of(
+    stores,
+    stores,
+    stores,
+    st.builds(again, domids, st.integers(0, 9)),
+    st.builds(invalidate, domids, keys, st.integers(1, 3)),
+    st.builds(invalidate_area, domids, st.integers(0, 1)),
+    st.builds(restart, domids, st.integers(1, 2)),
+    st.just(tidy),
+    st.just(move_together),
+)
+
+
+def without_rows(held: dict[Key, Held]) -> dict[Key, tuple[int, bytes]]:
+    return {key: (generation, payload) for key, (generation, payload, _) in held.items()}
+
+
+def check_killed(files, before, after, operation) -> None:
+    """One kill: nothing that was complete is lost, and the operation can be done again."""
+    machine = Machine(TapedState(CAPACITY, SECRET, files))
+    assert machine.domains.damaged == 0
+    held = machine.held()
+    for key in before.keys() | after.keys() | held.keys():
+        assert held.get(key) in (before.get(key), after.get(key)), key
+    assert problems(machine.table, machine.domains.values()) == []
+    operation(machine)
+    assert without_rows(machine.held()) == without_rows(after)
+    assert problems(machine.table, machine.domains.values()) == []
+    machine.close()
+
+
+def check_killed_again(files, before, after) -> None:
+    """The store that recovers is killed itself, after every write."""
+    state = TapedState(CAPACITY, SECRET, files)
+    state.tape.running = True
+    first = Machine(state)
+    state.tape.running = False
+    held = first.held()
+    for snapshot in state.tape.snapshots:
+        second = Machine(TapedState(CAPACITY, SECRET, snapshot))
+        assert second.held() == held
+        assert problems(second.table, second.domains.values()) == []
+        second.close()
+    first.close()
+
+
+@settings(
+    max_examples=120, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+@given(st.lists(operations, min_size=1, max_size=14))
+def test_a_kill_at_any_write_loses_nothing(steps):
+    machine = Machine(TapedState(CAPACITY, SECRET))
+    tape = machine.state.tape
+    for domid in GROUP_OF:
+        machine.domain(domid)
+    for operation in steps:
+        before = machine.held()
+        tape.running = True
+        operation(machine)
+        tape.running = False
+        after = machine.held()
+        for snapshot in tape.snapshots:
+            check_killed(snapshot, before, after, operation)
+        tape.snapshots.clear()
+        assert problems(machine.table, machine.domains.values()) == []
+    assert all(key >> OFFSET_BITS < 2 for _, key in machine.held())
+    machine.close()
+
+
+def test_every_step_of_a_long_history_survives():
+    """One history that fills the arena, moves blocks both ways and replaces pages."""
+    machine = Machine(TapedState(CAPACITY, SECRET))
+    tape = machine.state.tape
+    steps = [store(domid, n, 1, n, 700 + 16 * n) for n in range(8) for domid in (1, 3)]
+    steps += [invalidate(1, n, 1) for n in range(0, 8, 2)]
+    steps += [move_together, store(1, 3, 2, 3, 724), tidy, invalidate(3, 0, 1), tidy, tidy]
+    steps += [restart(3, 7), move_together, again(1, 2)]
+    cuts = moves = 0
+    for operation in steps:
+        before = machine.held()
+        tape.running = True
+        operation(machine)
+        tape.running = False
+        after = machine.held()
+        for number, snapshot in enumerate(tape.snapshots):
+            check_killed(snapshot, before, after, operation)
+            if not number % 5:
+                check_killed_again(snapshot, before, after)
+        cuts += len(tape.snapshots)
+        tape.snapshots.clear()
+        moves = machine.table.arena.moves
+    assert moves > 4
+    assert cuts > 200
+    machine.close()
