@@ -133,7 +133,9 @@ def start_pagegen(
         name: of the job; a second one at the same time needs another name.
     """
     ssh = domain.ssh
-    if ssh.run(["test", "-x", PROGRAM], deadline=deadline, check=False).status:
+    # a domU that was destroyed may have left its name without its bytes
+    size = ssh.run(f"wc -c <{PROGRAM}", deadline=deadline, check=False).stdout.strip()
+    if size != str(program.stat().st_size):
         put_pagegen(ssh, program, deadline)
     folder = f"/mnt/scratch/jobs/{name}"
     argv = [
