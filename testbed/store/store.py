@@ -28,7 +28,7 @@ _ROUNDS = 64 // BATCH
 """Batches of one domain before the others get their turn."""
 _TURN_SECONDS = 0.1
 """After so long its turn is over too: one INVALIDATE may drop 256 keys."""
-_MOVES_BUSY, _MOVES_IDLE = 4, 64
+_MOVES_BUSY, _MOVES_IDLE = 32, 64
 """Blocks moved at most between two turns."""
 
 log = logging.getLogger("store")
