@@ -88,6 +88,7 @@ class State:
                     self.remove(name)
             most = capacity_bytes // MIN_PAYLOAD + 2
             self._rows_bytes = rows_size(most)
+            self._warn_if_small()
             self.arena = self.region("arena", arena_size(capacity_bytes))
             self.entries = self.region("entries", entries_size(most))
 
@@ -175,6 +176,15 @@ class State:
             self._lock = -1
 
     # Inside
+
+    def _warn_if_small(self) -> None:
+        """A write to a mapped file for which a tmpfs has no memory kills the process."""
+        if self._folder is None:
+            return
+        status = os.statvfs(self._folder)
+        size, needed = status.f_blocks * status.f_frsize, self.capacity_bytes * 9 // 8
+        if size < needed:
+            log.warning("%s has room for %d bytes, not %d", self._folder, size, needed)
 
     def _derive(self, use: bytes, number: int) -> int:
         digest = hashlib.blake2b(
