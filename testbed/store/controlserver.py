@@ -40,6 +40,11 @@ class ControlServer:
         self._socket.listen(8)
         selector.register(self._socket, selectors.EVENT_READ, self._accept)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a command that takes long is under way."""
+        return any(client.waits for client in self._clients)
+
     def step(self) -> bool:
         """Does one slice of every command that takes long; whether there is one."""
         going = [client.step() for client in list(self._clients)]
@@ -87,6 +92,11 @@ class _Client:
         self._unsent = memoryview(b"")
         self._slices: Iterator[Any] | None = None
         selector.register(connection, selectors.EVENT_READ, self._read)
+
+    @property
+    def waits(self) -> bool:
+        """Whether its answer is still being made."""
+        return self._slices is not None
 
     def step(self) -> bool:
         """Does one slice of what it waits for; whether there is more."""

@@ -41,11 +41,11 @@ _STORE, _LOAD = int(Op.STORE), int(Op.LOAD)
 _RAW = int(Encoding.RAW)
 _AGAIN = int(Flag.AGAIN)
 _MAX_ENCODING = max(Encoding)
-_OKAY: Answer = (Status.OKAY, 0, 0, 0)
-_EINVAL: Answer = (Status.EINVAL, 0, 0, 0)
-_ENOENT: Answer = (Status.ENOENT, 0, 0, 0)
-_ENOSPC: Answer = (Status.ENOSPC, 0, 0, 0)
-_EIO: Answer = (Status.EIO, 0, 0, 0)
+_OKAY: Answer = (0, 0, 0, 0)
+_EINVAL: Answer = (int(Status.EINVAL), 0, 0, 0)
+_ENOENT: Answer = (int(Status.ENOENT), 0, 0, 0)
+_ENOSPC: Answer = (int(Status.ENOSPC), 0, 0, 0)
+_EIO: Answer = (int(Status.EIO), 0, 0, 0)
 _COUNTERS = struct.Struct(f"<{len(COUNTERS)}Q")
 _MARK_BYTES = MARK_HEADER.size + _COUNTERS.size
 _ENTRY_BYTES = REQUEST.size
@@ -104,25 +104,17 @@ class Dispatcher:
         responses = batch.responses
         pack = RESPONSE.pack_into
         requests = REQUEST.iter_unpack(batch.requests[: count * _ENTRY_BYTES])
+        place = 0
         for at, request in enumerate(requests):
-            handler = handlers.get(request[1])
+            op = request[1]
+            handler = handlers.get(op)
             if handler is None:
-                self.counters.refused_malformed += 1
-                status, encoding, length, page = _EINVAL
+                status, encoding, length, page = self._malformed()
             else:
                 status, encoding, length, page = handler(batch, at, request)
-            pack(
-                responses,
-                at * _ENTRY_BYTES,
-                request[0],
-                request[1],
-                encoding,
-                status,
-                length,
-                page,
-                domain.store_limit,
-                0,
-            )
+            limit = domain.store_limit
+            pack(responses, place, request[0], op, encoding, status, length, page, limit, 0)
+            place += _ENTRY_BYTES
         self.counters.requests += count
 
     def _store(self, batch: Batch, at: int, request: Request) -> Answer:

@@ -22,6 +22,8 @@ from testbed.store.transport.interface import Batch, Edge
 __all__ = ["Service"]
 
 _IDLE_SECONDS = 1.0
+_TURNS_TO_TIDY = 16
+"""While there is work, memory is given back every so many turns."""
 
 log = logging.getLogger("store")
 
@@ -36,6 +38,7 @@ class Service:
         self._stack = contextlib.ExitStack()
         self._stopping = False
         self._more = False
+        self._turns = 0
         with contextlib.ExitStack() as stack:
             self.selector = stack.enter_context(selectors.DefaultSelector())
             batch = Batch()
@@ -84,9 +87,12 @@ class Service:
         ready = self.selector.select(0 if waiting or self._more else timeout)
         for key, _ in ready:
             key.data()
-        self._more = self.store.tidy(idle=not ready and not waiting)
-        if self._control.step():
-            self._more = True
+        idle = not ready and not waiting
+        self._turns += 1
+        if idle or self._more or not self._turns % _TURNS_TO_TIDY:
+            self._more = self.store.tidy(idle=idle)
+        if self._control.busy:
+            self._more |= self._control.step()
         return bool(ready)
 
     def stop(self) -> None:

@@ -27,6 +27,7 @@ import logging
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +43,7 @@ __all__ = ["LAYOUT", "Life", "State"]
 LAYOUT = 1
 _MAGIC = "pageshare-state"
 _MAX_GROUPS = 255
+_LOCK_SECONDS = 5.0
 _ROWS = re.compile(r"rows-([0-9]{1,5})-([0-9a-f]{16})")
 
 log = logging.getLogger("store")
@@ -64,7 +66,7 @@ class State:
         """Opens or makes ``folder`` for an arena of ``capacity_bytes`` and these groups.
 
         Raises ``OSError`` when the folder cannot be used; ``BlockingIOError``
-        when another store runs on it.
+        when another store runs on it (one that was killed is given 5 s to be gone).
         """
         self.capacity_bytes = capacity_bytes
         self._folder = folder
@@ -74,7 +76,7 @@ class State:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             with self._or_unlocked():
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _wait_for(self._lock)
                 header = self._read_header()
         with self._or_unlocked():
             known = header["groups"] if header else []
@@ -86,6 +88,7 @@ class State:
                     self.remove(name)
             most = capacity_bytes // MIN_PAYLOAD + 2
             self._rows_bytes = rows_size(most)
+            self._warn_if_small()
             self.arena = self.region("arena", arena_size(capacity_bytes))
             self.entries = self.region("entries", entries_size(most))
 
@@ -174,6 +177,15 @@ class State:
 
     # Inside
 
+    def _warn_if_small(self) -> None:
+        """A write to a mapped file for which a tmpfs has no memory kills the process."""
+        if self._folder is None:
+            return
+        status = os.statvfs(self._folder)
+        size, needed = status.f_blocks * status.f_frsize, self.capacity_bytes * 9 // 8
+        if size < needed:
+            log.warning("%s has room for %d bytes, not %d", self._folder, size, needed)
+
     def _derive(self, use: bytes, number: int) -> int:
         digest = hashlib.blake2b(
             number.to_bytes(16, "little"), digest_size=8, key=self._secret, person=use
@@ -231,6 +243,20 @@ class State:
         with os.fdopen(fd, "w", encoding="utf-8") as file:
             json.dump(header, file)
         new.rename(self._folder / "header")
+
+
+def _wait_for(lock: int) -> None:
+    """Takes the lock. What a process that was killed held goes a moment later than it."""
+    end = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _rows_name(life: Life) -> str:

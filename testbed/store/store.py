@@ -13,7 +13,7 @@ from testbed.store.config import StoreConfig
 from testbed.store.connection import Connection
 from testbed.store.dispatcher import Dispatcher, Mark, RequestCounters
 from testbed.store.domain import Domain
-from testbed.store.errors import ProtocolViolation
+from testbed.store.errors import ProtocolViolation, TransportError
 from testbed.store.figures import Peak, ResidentSetSize, mark_fields, memory, table_figures
 from testbed.store.records import Record, RecordSink
 from testbed.store.recovery import Recovered
@@ -28,7 +28,7 @@ _ROUNDS = 64 // BATCH
 """Batches of one domain before the others get their turn."""
 _TURN_SECONDS = 0.1
 """After so long its turn is over too: one INVALIDATE may drop 256 keys."""
-_MOVES_BUSY, _MOVES_IDLE = 4, 64
+_MOVES_BUSY, _MOVES_IDLE = 32, 64
 """Blocks moved at most between two turns."""
 
 log = logging.getLogger("store")
@@ -89,7 +89,10 @@ class Store:
                 self._drop(domain, f"domain {life.domid} is another one now")
         found = self.domains.get(life)
         if found is None:
-            rows = self.table.state.make_rows(life, group)
+            try:
+                rows = self.table.state.make_rows(life, group)
+            except OSError as error:
+                raise TransportError(f"no file for the rows of {name}: {error}") from error
             found = self.domains[life] = Domain(name, life, self.table, rows)
         found.welcome(name, settings.quota_bytes)
         dispatcher = Dispatcher(found, channel.nr_data_pages, partial(self._marked, name))

@@ -75,7 +75,10 @@ class Listener(Protocol):
     """What an edge tells the service; ``name`` is a configured domain's."""
 
     def connected(self, name: str, life: Life, channel: Channel) -> Welcome:
-        """A channel is ready; what the domain held in another life is dropped."""
+        """A channel is ready; what the domain held in another life is dropped.
+
+        Raises ``TransportError`` when there is no place for its rows.
+        """
 
     def ready(self, name: str) -> None:
         """The frontend may have sent something."""

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from testbed.store import state as state_module
 from testbed.store.arena import GRANULE
 from testbed.store.protocol import PAGE_SIZE, Flag, Status
 from testbed.store.recovery import open_table
@@ -226,7 +227,8 @@ def test_a_file_that_holds_no_rows_is_dropped(bench):
     assert set(bench.store.domains) == {LIFE}
 
 
-def test_two_stores_do_not_share_a_folder(bench):
+def test_two_stores_do_not_share_a_folder(bench, monkeypatch):
+    monkeypatch.setattr(state_module, "_LOCK_SECONDS", 0.05)
     with pytest.raises(BlockingIOError):
         open_table(bench.config.arena_bytes, [], bench.config.state_path)
 
