@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from orchestrator.build import build_parts
@@ -40,9 +42,12 @@ def run_experiment(
     resumed = None
     if experiment.workload.resume and not anew:
         resumed = RunFolder.resume(results, manifest)
-    with resumed or RunFolder.create(results, manifest) as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(resumed or RunFolder.create(results, manifest))
         if resumed:
             progress.console.print(f"going on with {folder.path}; --anew begins another run")
+        if experiment.workload.resume:
+            stack.enter_context(_says_how_to_go_on(folder, progress))
         progress.also_to(folder.path / "commands.log")
         reference = None
         if experiment.workload.kind == "kernel-compile":
@@ -58,3 +63,12 @@ def run_experiment(
         with progress.phase("figures and report"):
             summary = finish_run(folder)
     return folder.path, summary
+
+
+@contextmanager
+def _says_how_to_go_on(folder: RunFolder, progress: Progress) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        progress.console.print(f"interrupted; the same command goes on with {folder.path}")
+        raise
