@@ -148,6 +148,7 @@ def check_killed(files, before, after, operation) -> None:
     """One kill: nothing that was complete is lost, and the operation can be done again."""
     machine = Machine(TapedState(CAPACITY, SECRET, files))
     assert machine.domains.damaged == 0
+    assert machine.table.arena._top <= machine.table.arena._scratch
     held = machine.held()
     for key in before.keys() | after.keys() | held.keys():
         assert held.get(key) in (before.get(key), after.get(key)), key
