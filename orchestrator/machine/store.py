@@ -102,7 +102,7 @@ class Store:
         return self._job is not None and self._job.poll() is None
 
     def stop(self, deadline: Deadline) -> None:
-        """End it in order (SIGTERM: back ends close, everything is unmapped)."""
+        """End it in order (SIGTERM). What it holds stays in its files, and no domU is told."""
         if self._job is None:
             return
         self._job.stop("TERM", deadline=deadline)

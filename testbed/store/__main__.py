@@ -7,7 +7,9 @@ an orderly stop. Exit code 2, and one line, when the configuration cannot work.
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import logging
+import signal
 import sys
 import time
 from pathlib import Path
@@ -37,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="TOML file, see config.py")
     options = parser.parse_args(arguments)
     _start_log()
+    faulthandler.register(signal.SIGUSR1)  # where it is, into the log
     try:
         config = load(options.config)
         from testbed.store.xen.edge import make_edge

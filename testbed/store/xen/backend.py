@@ -29,7 +29,7 @@ from testbed.store.protocol import MAX_RING_ORDER, VERSION
 from testbed.store.state import Life
 from testbed.store.transport.interface import Listener
 from testbed.store.xen.channel import XenChannel
-from testbed.store.xen.offer import ENCODINGS, Offer, read_offer
+from testbed.store.xen.offer import ENCODINGS, Offer, hexadecimal, read_offer
 from testbed.store.xen.xenstore import Transaction, XenStore, run_transaction
 
 __all__ = ["Backend", "XenbusState"]
@@ -60,7 +60,7 @@ class Backend:
         domid: int,
         open_channel: ChannelFactory,
         listener: Listener,
-        instance: str,
+        instance: int,
     ) -> None:
         """Does nothing yet; see ``create``. ``instance`` tells this store from others."""
         self.domid = domid
@@ -118,7 +118,7 @@ class Backend:
             "max-data-pages": str(self._config.max_data_pages),
             "max-ring-page-order": str(MAX_RING_ORDER),
             "encodings": ",".join(ENCODINGS),
-            "instance": self._instance,
+            "instance": f"{self._instance:x}",
             "mark-interval-ms": str(self._config.mark_interval_ms),
             "state": str(int(self.state)),
         }
@@ -131,7 +131,8 @@ class Backend:
         sight: tuple[object, ...] = (state,)
         if state == XenbusState.INITIALISED:  # again, perhaps, and never seen in between
             read = self._xenstore.read
-            sight = state, *(read(f"{self.frontend}/{n}") for n in ("instance", "event-channel"))
+            instance = hexadecimal(read(f"{self.frontend}/instance"))
+            sight = state, instance, read(f"{self.frontend}/event-channel")
         if sight == self._seen:
             return
         self._seen = sight

@@ -67,7 +67,7 @@ class XenEdge:
         self._listener: Listener | None = None
         self._backends: dict[int, Backend] = {}
         self._ports: dict[int, str] = {}
-        self._instance = secrets.token_hex(8)
+        self._instance = 1 + secrets.randbelow((1 << 64) - 1)  # 0: none
         self._draining = False
 
     def start(self, listener: Listener) -> None:

@@ -9,7 +9,7 @@ from testbed.store.errors import ProtocolViolation
 from testbed.store.protocol import MAX_RING_ORDER, VERSION, Encoding
 from testbed.store.xen.xenstore import Transaction
 
-__all__ = ["ENCODINGS", "Offer", "read_offer"]
+__all__ = ["ENCODINGS", "Offer", "hexadecimal", "read_offer"]
 
 ENCODINGS = tuple(encoding.name.lower() for encoding in Encoding)
 _MAX_WORD = (1 << 32) - 1
@@ -61,7 +61,13 @@ def read_offer(xenstore: Transaction, frontend: str, max_data_pages: int) -> Off
     )
 
 
+def hexadecimal(text: str | None) -> int | None:
+    """The number, however it is spelled: with zeros in front or without; None if it is none."""
+    return int(text, 16) if text and _HEXADECIMAL.fullmatch(text) else None
+
+
 def _epoch(text: str | None) -> int:
-    if text is None or not _HEXADECIMAL.fullmatch(text):
+    epoch = hexadecimal(text)
+    if epoch is None:
         raise ProtocolViolation(f"epoch is {text!r:.40}; 1 to 16 hexadecimal digits are needed")
-    return int(text, 16)
+    return epoch

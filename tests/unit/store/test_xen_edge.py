@@ -335,6 +335,15 @@ def test_an_initialised_for_the_former_store_is_not_acted_on(machine):
     assert frontend.backend("kept-pages") == "0"
 
 
+def test_an_instance_is_a_number_however_it_is_spelled(machine):
+    frontend = machine.connect()
+    machine.restart()
+    frontend.new_ring()
+    frontend.switch(1)
+    frontend.offer(instance=f"{int(frontend.backend('instance'), 16):016X}")
+    assert frontend.backend("state") == "4"
+
+
 def test_another_epoch_starts_empty(machine):
     frontend = machine.connect()
     frontend.ends.store(1, b"page" * 100)
