@@ -91,7 +91,7 @@ class _Survey:
     def __init__(self, table: SharingTable) -> None:
         self._table = table
         self._records = table.records
-        self._end = min(table.records.found, table.records.capacity)
+        self._end = table.records.ids.found
         self.status = bytearray(self._end)
         """By page id: not looked at, sound, or not there whole."""
         self._wanted = bytearray(self._end)

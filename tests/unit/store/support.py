@@ -39,11 +39,11 @@ NATIVE = Path(__file__).resolve().parents[3] / "testbed" / "store" / "native"
 
 @functools.cache
 def native_folder() -> Path:
-    """Builds both ends of the ring for this machine, once a test run."""
+    """Builds the native piece and its test doubles for this machine, once a test run."""
     folder = tempfile.TemporaryDirectory(prefix="pageshare-native-")
     _folders.append(folder)
     subprocess.run(
-        ["make", "-C", NATIVE, "CC=gcc", f"OUT={folder.name}", "all", "test-front"],
+        ["make", "-C", NATIVE, "CC=gcc", f"OUT={folder.name}", "all", "test-front", "test-tape"],
         check=True,
         capture_output=True,
     )
@@ -210,7 +210,9 @@ class Frontend:
         return self.ask(request(Op.MARK, data_page=3, length=len(payload)))[0]
 
 
-def make_config(folder: Path, quotas: dict[str, int] | None = None, groups=None) -> StoreConfig:
+def make_config(
+    folder: Path, quotas: dict[str, int] | None = None, groups=None, engine="native"
+) -> StoreConfig:
     """A configuration whose paths lie in ``folder``; 1 MiB for each of two domUs."""
     quotas = quotas or {"domU1": 1 << 20, "domU2": 1 << 20}
     domains = tuple(DomainConfig(n, q, (groups or {}).get(n, "all")) for n, q in quotas.items())
@@ -222,15 +224,18 @@ def make_config(folder: Path, quotas: dict[str, int] | None = None, groups=None)
         control_socket=folder / "control",
         max_data_pages=64,
         domains=domains,
+        engine=engine,
     )
 
 
 class Bench:
     """A store over an in-process edge, with frontends by domain name."""
 
-    def __init__(self, folder: Path, quotas=None, groups=None, state_path=None) -> None:
+    def __init__(
+        self, folder: Path, quotas=None, groups=None, state_path=None, engine="native"
+    ) -> None:
         folder.mkdir(exist_ok=True)
-        self.config = make_config(folder, quotas, groups)
+        self.config = make_config(folder, quotas, groups, engine)
         if state_path:
             self.config = dataclasses.replace(self.config, state_path=state_path)
         self._frontends: list[Frontend] = []
