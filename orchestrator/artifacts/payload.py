@@ -39,6 +39,7 @@ def build_ring_library(context: BuildContext) -> Artifact:
         if path.suffix in {".c", ".h"} or path.name == "Makefile"
     }
     inputs["compiler"] = installed_version("gcc-12-aarch64-linux-gnu")
+    inputs["libxxhash-dev"] = installed_version("libxxhash-dev")
     return context.cache.get("ring", inputs, build, main=_LIBRARY, deadline=context.deadline)
 
 

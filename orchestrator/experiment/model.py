@@ -44,6 +44,8 @@ class Variant(Table):
     swap: Swap = "pageshare"
     zram_compressor: Literal["lz4", "lzo", "lzo-rle", "zstd"] = "lz4"
     """Where ``swap`` is ``zram``; the kernel must have it."""
+    store_engine: Literal["native", "python"] = "native"
+    """Who answers the domUs' requests: the native loop, or Python alone (the reference)."""
     expect: Literal["OK", "WORKLOAD_FAILED"] = "OK"
     """How it must end for the run to be good."""
     fault: Annotated[tuple[Fault, ...], Field(strict=False, max_length=8)] = ()

@@ -1,4 +1,4 @@
-"""The same requests through Python and through the native loop: the same answers, files and table."""
+"""The same requests to Python and to the native loop: the same answers, files and table."""
 
 from __future__ import annotations
 
