@@ -144,4 +144,3 @@ def test_a_violation_ends_one_connection(dom0):
     assert list(dom0.bench.store.connections) == ["domU2"]
     assert "index is impossible" in dom0.bench.edge.disconnections[0][1]
     assert len(good.receive()) == 1
-

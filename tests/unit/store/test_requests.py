@@ -286,7 +286,7 @@ def test_a_violation_ends_that_domain_alone(bench):
     kept = two.store(1, payload(2))
     one.shared.memory[0:4] = (1000).to_bytes(4, "little")
     two.send(request(Op.INVALIDATE_AREA, swap_type=5))  # pending at the same time
-    one._library.pageshare_front_final_check(one._front)
+    one._library.final_check(one._front)
     os.eventfd_write(one.shared.to_store, 1)
     bench.turn()
     assert [name for name, _ in bench.edge.disconnections] == ["domU1"]
