@@ -5,7 +5,7 @@
     /kernel               Image that the domUs boot
     /store.toml           the store's configuration
     /domains/<name>.cfg   one xl configuration a domU
-    /testbed/**           the store's Python code, with its native piece
+    /testbed/**           the store's Python code, with its native piece, and measurements
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def payload_files(
     }
     for domain in description.domains:
         files[f"domains/{domain.name}.cfg"] = domain_config(domain).encode()
-    for source in [_TESTBED / "__init__.py", *sorted((_TESTBED / "store").rglob("*.py"))]:
+    packages = [_TESTBED / "store", _TESTBED / "timing"]
+    sources = sorted(source for package in packages for source in package.rglob("*.py"))
+    for source in [_TESTBED / "__init__.py", *sources]:
         path = source.relative_to(_TESTBED.parent)
         files[str(path)] = source
         if sys.version_info[:2] == _DOM0_PYTHON:
