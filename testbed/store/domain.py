@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from testbed.store.hashindex import HashIndex
 from testbed.store.layout import NO_LIMIT, DomainState, address_of_structure
 from testbed.store.protocol import MAX_SWAP_TYPES, OFFSET_BITS, PAGE_SIZE, Encoding
@@ -208,17 +210,16 @@ class Domain:
 
     # Recovery
 
-    def adopt(self, row: int, page: int) -> None:
-        """Takes over a row that was found; its page is ``page``, ``DAMAGED`` if it was lost."""
-        commit = self._commits[row]
-        if commit >> 32 != page:
-            self._commits[row] = page << 32 | commit & _GENERATION
-        self.state.charged_bytes += self.table.adopt_reference(self.member, page)
-        self._index.add(row)
-
-    def begin_adoption(self, rows: int) -> None:
-        """Makes room for so many rows at once."""
-        self._index.reserve(rows)
+    def adopt(self, found: Sequence[tuple[int, int]]) -> None:
+        """Takes over rows that were found, each with its page: ``DAMAGED`` if it was lost."""
+        commits = self._commits
+        for row, page in found:
+            commit = commits[row]
+            if commit >> 32 != page:
+                commits[row] = page << 32 | commit & _GENERATION
+        pages = [page for _, page in found]
+        self.state.charged_bytes += self.table.adopt_references(self.member, pages)
+        self._index.add_all([row for row, _ in found])
 
     # Figures
 

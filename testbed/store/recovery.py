@@ -71,14 +71,12 @@ def recover(table: SharingTable) -> Recovered:
     found = {life: survey.look(domain) for life, domain in domains.items()}
     table.adopt_pages(survey.reached())
     for life, domain in domains.items():
-        pages = found[life]
-        lost = 0
-        domain.begin_adoption(len(pages))
-        for row, page in pages:
-            if page != DAMAGED and survey.status[page] != _SOUND:
-                page = DAMAGED
-            lost += page == DAMAGED
-            domain.adopt(row, page)
+        pages = [
+            (row, page if page != DAMAGED and survey.status[page] == _SOUND else DAMAGED)
+            for row, page in found[life]
+        ]
+        domain.adopt(pages)
+        lost = domain.member.damaged
         if lost:
             log.error("%s: %d of %d rows are damaged", domain.name, lost, len(pages))
         domains.damaged += lost

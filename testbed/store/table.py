@@ -20,7 +20,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import xxhash
@@ -309,24 +309,29 @@ class SharingTable:
         known = (page for page in range(1, records.ids.end) if reached[page])
         order = sorted(offsets[page] << 32 | page for page in known)
         found = [word & 0xFFFFFFFF for word in order]
-        self._index.reserve(len(found))
-        for page in found:
-            self._index.add(page)
-            self.table_state.payload_bytes += lengths[page]
+        self._index.add_all(found)
+        self.table_state.payload_bytes += sum(map(lengths.__getitem__, found))
         self._set_sharers(records.ids.end)
         self.arena.recover(((offsets[page], lengths[page]) for page in found), self._moved)
 
-    def adopt_reference(self, member: Member, page: int) -> int:
-        """Counts a reference that was found; what it is charged."""
-        member.state.references += 1
-        if page == DAMAGED:
-            member.damaged += 1
-            return MIN_PAYLOAD
-        length = self._lengths[page]
-        if not member.counts.add(page):
-            self._sharers[page] += 1
-            member.state.distinct_bytes += length
-        return length
+    def adopt_references(self, member: Member, pages: Sequence[int]) -> int:
+        """Counts references that were found, ``DAMAGED`` ones too; what they are charged."""
+        charged = distinct = 0
+        lengths, sharers, add = self._lengths, self._sharers, member.counts.add
+        member.counts.reserve(self.records.ids.end)
+        for page in pages:
+            if page == DAMAGED:
+                member.damaged += 1
+                charged += MIN_PAYLOAD
+                continue
+            length = lengths[page]
+            charged += length
+            if not add(page):
+                sharers[page] += 1
+                distinct += length
+        member.state.references += len(pages)
+        member.state.distinct_bytes += distinct
+        return charged
 
     # Figures
 
