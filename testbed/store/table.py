@@ -265,9 +265,9 @@ class SharingTable:
 
     def read(self, page: int) -> tuple[int, bytes]:
         """Encoding and payload of ``page``; ``DamagedPage`` if its bytes changed."""
-        if page == DAMAGED:
-            raise DamagedPage("a page that was lost")
         records = self.records
+        if page >= records.ids.end:  # DAMAGED, or a row that was damaged itself
+            raise DamagedPage("a page that was lost")
         encoding = records.encodings[page]
         payload = self.arena.get(self._offsets[page], self._lengths[page])
         seed = self.seed(records.groups[page], encoding)

@@ -10,6 +10,7 @@
 
 #define GRANULE		8
 #define SMALLEST	3	/* granules of a block of 16 bytes */
+#define LARGEST_PAYLOAD	4096
 
 static inline uint32_t granules(uint32_t length)
 {
@@ -19,6 +20,15 @@ static inline uint32_t granules(uint32_t length)
 static inline uint8_t *block_payload(const struct arena_state *arena, uint32_t offset)
 {
 	return (uint8_t *)&arena->memory[(size_t)offset + 1];
+}
+
+/* Whether a block can lie there.  What an entry says may have been damaged. */
+static inline int block_is_inside(const struct arena_state *arena, uint32_t offset,
+				  uint32_t length)
+{
+	return length <= LARGEST_PAYLOAD &&
+	       (uint64_t)offset + granules(length) <=
+		       (uint64_t)arena->scratch + granules(LARGEST_PAYLOAD);
 }
 
 /* ---- holes ---- */
@@ -101,7 +111,7 @@ static inline int arena_takes(const struct arena_state *arena, uint32_t length)
 {
 	uint32_t need = granules(length);
 
-	return arena->payload_bytes + length <= arena->capacity_bytes + 4096 &&
+	return arena->payload_bytes + length <= arena->capacity_bytes + LARGEST_PAYLOAD &&
 	       (hole_fitting(arena, need) ||
 		(uint64_t)arena->top + need <= arena->scratch);
 }

@@ -147,9 +147,13 @@ static int load(struct connection_state *connection, uint32_t at)
 	const struct entry *entry;
 	const uint8_t *payload;
 
-	if (!page || page == DAMAGED)
+	if (!page || page >= domain->table->entries->end)
 		return 0;
 	entry = entry_of(domain->table, page);
+	if (entry->encoding > XEN_PAGESHARE_ENC_ZSTD ||
+	    entry->group != domain->member->group ||
+	    !block_is_inside(domain->table->arena, entry->offset, entry->length))
+		return 0;
 	payload = payload_of(domain->table, page);
 	if (fingerprint(payload, entry->length, domain->seeds[entry->encoding]) !=
 	    entry->fingerprint)

@@ -62,6 +62,7 @@ static inline struct lookup table_find(const struct table_state *table, uint32_t
 
 		if (entry->length == length && entry->group == group &&
 		    entry->encoding == encoding &&
+		    block_is_inside(table->arena, entry->offset, length) &&
 		    !memcmp(payload_of(table, page), payload, length)) {
 			found.page = page;
 			break;
