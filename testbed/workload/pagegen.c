@@ -3,7 +3,7 @@
  * pagegen: fill pages with known contents, have them reclaimed, verify every byte.
  *
  *   pagegen --pages N --kind zero|same|text|random|mixed --seed S
- *           [--pageout] [--pressure N] [--hold SECONDS] [--until FILE]
+ *           [--pageout] [--pressure N] [--hold SECONDS] [--until FILE] [--tolerate]
  *   pagegen --measure --pages N --mix KIND:PART,... --seed S --rounds N
  *
  * Contents follow from kind, seed and page number alone: two domUs with the
@@ -14,6 +14,8 @@
  * --pageout asks the kernel to reclaim the pages now (MADV_PAGEOUT: the same
  * path as under pressure); --pressure N touches N further pages instead.
  *
+ * --tolerate goes on after a page that came back as an error, and counts them.
+ *
  * --measure pages out and in, times both, and verifies; see measure.c.
  *
  * Prints one JSON object a phase: filled, held, verified; or measured.  Exit status 0: all
@@ -21,6 +23,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -43,9 +46,14 @@ struct options {
 	const char *until;
 	int pageout;
 	int measure;
+	int tolerate;
 };
 
 volatile uint64_t current_page;
+
+/* Where a page that is an error leads to, while that is tolerated. */
+static sigjmp_buf next_page;
+static volatile sig_atomic_t tolerating;
 
 static long swapped_kb(void)
 {
@@ -106,9 +114,13 @@ static void wait_until(const struct options *o)
 static void on_bus_error(int signal)
 {
 	char text[96];
-	int length = snprintf(text, sizeof(text),
-			      "{\"phase\":\"error\",\"error\":\"SIGBUS\",\"page\":%llu}\n",
-			      (unsigned long long)current_page);
+	int length;
+
+	if (tolerating)
+		siglongjmp(next_page, 1);
+	length = snprintf(text, sizeof(text),
+			  "{\"phase\":\"error\",\"error\":\"SIGBUS\",\"page\":%llu}\n",
+			  (unsigned long long)current_page);
 
 	(void)signal;
 	if (write(STDOUT_FILENO, text, (size_t)length) < 0)
@@ -119,20 +131,27 @@ static void on_bus_error(int signal)
 static int verify(const char *memory, const struct options *o)
 {
 	static char expected[PAGE];
-	uint64_t page, differ = 0;
-	long long first = -1;
+	/* not in registers: they outlive a jump out of the signal's handler */
+	volatile uint64_t page, differ = 0, errors = 0;
+	volatile long long first = -1;
 
 	for (page = 0; page < o->pages; page++) {
 		current_page = page;
 		make_page(expected, &o->mix, o->seed, page);
+		if (o->tolerate && sigsetjmp(next_page, 1)) {
+			errors++;
+			continue;
+		}
+		tolerating = o->tolerate;
 		if (memcmp(expected, memory + page * PAGE, PAGE) == 0)
 			continue;
 		if (!differ++)
 			first = (long long)page;
 	}
 	printf("{\"phase\":\"verified\",\"kind\":\"%s\",\"pages\":%llu,\"mismatches\":%llu,"
-	       "\"first_mismatch\":%lld}\n", mix_name(o), (unsigned long long)o->pages,
-	       (unsigned long long)differ, first);
+	       "\"first_mismatch\":%lld,\"errors\":%llu}\n", mix_name(o),
+	       (unsigned long long)o->pages, (unsigned long long)differ, first,
+	       (unsigned long long)errors);
 	return differ ? 1 : 0;
 }
 
@@ -163,6 +182,10 @@ static void parse(int argc, char **argv, struct options *o)
 		}
 		if (!strcmp(name, "--measure")) {
 			o->measure = 1;
+			continue;
+		}
+		if (!strcmp(name, "--tolerate")) {
+			o->tolerate = 1;
 			continue;
 		}
 		if (++i == argc) {
