@@ -85,7 +85,7 @@ class _House:
             for fd, callback in edge.sources():
                 selector.register(fd, selectors.EVENT_READ, callback)
             while not (self._stopping or self._liar.over):
-                for key, _ in selector.select(_STEP_SECONDS):
+                for key, _ in selector.select(0 if self._liar.busy else _STEP_SECONDS):
                     key.data()
                 self._liar.step()
                 if time.monotonic() - self._reported > _REPORT_SECONDS:

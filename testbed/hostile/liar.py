@@ -3,7 +3,8 @@
 The liar starts over and over. Each start is a new instance with a plan of its
 own: for so many answers it tells the truth, then it lies in a share of them; a
 node of xenstore may be wrong from the beginning or change on the way. A start
-ends when the frontend has left, or after its time. What was stored is kept.
+ends when the frontend has left, or after its time, which begins when it has
+connected: how long that takes is the machine's affair. What was stored is kept.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import itertools
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from testbed.hostile.answers import Answer
@@ -38,7 +39,9 @@ class Plan:
     """What one start is to be like."""
 
     seconds: float
-    """It ends after so long at the latest."""
+    """It ends so long after the victim has connected, at the latest."""
+    patience: float = 30.0
+    """It ends if the victim has not connected by then."""
     truths: int = 0
     """Answers that are true, before the first lie."""
     share: float = 0.0
@@ -48,6 +51,7 @@ class Plan:
     change: tuple[str, str] | None = None
     """One that changes on the way; without a name: the backend vanishes."""
     change_after: float = 0.0
+    """Seconds after the victim has connected."""
 
 
 def draw_plan(random: Random, number: int) -> Plan:
@@ -62,10 +66,9 @@ def draw_plan(random: Random, number: int) -> Plan:
         return plan
     node = draw_node(random)
     if random.random() < 0.6:
-        return Plan(seconds, plan.truths, plan.share, node=node)
+        return replace(plan, patience=random.uniform(2.0, 5.0), node=node)
     change = ("", "") if random.random() < 0.2 else node
-    after = random.uniform(0.1, seconds)
-    return Plan(seconds, plan.truths, plan.share, change=change, change_after=after)
+    return replace(plan, change=change, change_after=random.uniform(0.1, seconds))
 
 
 @dataclass(slots=True)
@@ -99,6 +102,7 @@ class Liar:
         self._places: dict[str, _Place] = {}
         self._former: deque[bytes] = deque(maxlen=_FORMER)
         self._order = itertools.count()
+        self._pending: dict[str, None] = {}
         self.told: Counter[str] = Counter()
         """Lies by their name."""
         self.answers = 0
@@ -124,18 +128,32 @@ class Liar:
         self._truths = plan.truths
         self._change = plan.change
         self._began = self._clock()
+        self._connected_at: float | None = None
         self._gone = False
         self.starts += 1
 
     @property
+    def busy(self) -> bool:
+        """Whether somebody waits for another turn."""
+        return bool(self._pending)
+
+    @property
     def over(self) -> bool:
         """Whether the start has ended."""
-        return self._gone or self._clock() - self._began >= self._plan.seconds
+        if self._connected_at is None:
+            return self._clock() - self._began >= self._plan.patience
+        return self._gone or self._clock() - self._connected_at >= self._plan.seconds
 
     def step(self) -> None:
-        """Tells what was held back until now, and changes what is to change."""
-        age = self._clock() - self._began
-        if self._change is not None and age >= self._plan.change_after:
+        """Serves who waits for another turn, and does what is due now."""
+        for name in list(self._pending):
+            self._turn(name)
+        since = self._connected_at
+        if (
+            self._change is not None
+            and since is not None
+            and self._clock() - since >= self._plan.change_after
+        ):
             (node, value), self._change = self._change, None
             if node:
                 self._xenstore.change(node, value)
@@ -167,15 +185,25 @@ class Liar:
         """See ``Listener.connected``."""
         welcome = self._store.connected(name, life, channel)
         self._places[name] = _Place(channel, self._grants.ring_of(life.domid))
-        self.connections += name == self._victim
+        if name == self._victim:
+            self.connections += 1
+            self._connected_at = self._clock()
         return welcome
 
     def ready(self, name: str) -> None:
         """See ``Listener.ready``."""
+        if name not in self._pending:
+            self._turn(name)
+
+    def _turn(self, name: str) -> None:
+        """One batch, and then the others': a domU may ask faster than it is answered."""
+        self._pending.pop(name, None)
         place, connection = self._places.get(name), self._store.connections.get(name)
         if place is None or connection is None:
             return
-        while requests := place.ring.take(BATCH):
+        requests = place.ring.take(BATCH)
+        if requests:
+            self._pending[name] = None
             self._fill(place.ring, requests)
             connection.dispatcher.handle(self._batch, len(requests))
             answers = [

@@ -20,7 +20,7 @@ NODES: Mapping[str, tuple[str, ...]] = {
     "mark-interval-ms": ("1", "4294967295", "-1", "often", ""),
     "store-limit": ("0", "", "-1", "18446744073709551615", "9" * 40, "all"),
     "kept-pages": ("0", "", "-1", "4294967295", "some"),
-    "state": ("0", "1", "3", "5", "6", "7", "8", "99", "-1", "open", ""),
+    "state": ("0", "1", "3", "4", "5", "6", "7", "8", "99", "-1", "open", ""),
 }
 """The backend's nodes, and what stands in them in place of the truth."""
 

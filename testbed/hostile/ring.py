@@ -39,13 +39,16 @@ class Ring:
         """Responses written so far."""
 
     def take(self, most: int) -> list[bytes]:
-        """Up to ``most`` requests; none means that an event comes with the next."""
+        """Up to ``most`` requests; none means that an event comes with the next.
+
+        A frontend that has started over is gone from this ring: its index means nothing.
+        """
         for _ in range(2):
             waiting = self._words[_REQ_PROD].value - self.consumed & 0xFFFF_FFFF
             if waiting:
                 break
             self._words[_REQ_EVENT].value = self.consumed + 1 & 0xFFFF_FFFF
-        count = min(waiting, most, self.entries)
+        count = min(waiting, most) if waiting <= self.entries else 0
         found = [bytes(self._entry(self.consumed + n)) for n in range(count)]
         self.consumed = self.consumed + count & 0xFFFF_FFFF
         return found

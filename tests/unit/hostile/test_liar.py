@@ -74,6 +74,8 @@ class Machine:
             self._watches()
         self._ports()
         self.liar.step()
+        while self.liar.busy:
+            self.liar.step()
 
     def introduce(self, domid, name) -> FakeFrontend:
         self.domains.alive.add(domid)
@@ -233,6 +235,9 @@ def test_a_node_changes_on_the_way(machine):
     machine.turn()
     assert frontend.backend("kept-pages") == "some"
     machine.start(Plan(seconds=10, change=("", ""), change_after=3))
+    frontend.new_ring()
+    frontend.switch(1)
+    machine.shake_hands(frontend)
     machine.now += 3
     machine.turn()
     assert frontend.backend("state") is None
@@ -247,3 +252,18 @@ def test_plans_follow_from_the_seed_and_the_first_is_true_in_xenstore():
     assert {plan.node[0] for plan in plans if plan.node} == set(NODES)
     assert any(plan.change == ("", "") for plan in plans)
     assert {plan.share for plan in plans} >= {0.0, 1.0}
+
+
+def test_a_start_waits_for_the_victim_but_not_for_ever(machine):
+    machine.start(Plan(seconds=1, patience=20))
+    frontend = machine.introduce(3, "domU1")
+    machine.now += 19
+    assert not machine.liar.over
+    machine.shake_hands(frontend)
+    machine.now += 0.9
+    assert not machine.liar.over
+    machine.now += 0.1
+    assert machine.liar.over
+    machine.start(Plan(seconds=1, patience=20))
+    machine.now += 20
+    assert machine.liar.over
