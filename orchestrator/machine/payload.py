@@ -22,7 +22,11 @@ from types import MappingProxyType
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from orchestrator.errors import InfrastructureError
-from orchestrator.machine.description import DomainDescription, MachineDescription
+from orchestrator.machine.description import (
+    DEFAULT_KERNEL,
+    DomainDescription,
+    MachineDescription,
+)
 
 __all__ = ["command_line", "domain_config", "payload_files", "store_config"]
 
@@ -51,7 +55,7 @@ def payload_files(
     }
     for domain in description.domains:
         files[f"domains/{domain.name}.cfg"] = domain_config(domain).encode()
-        if domain.kernel in kernels:
+        if domain.kernel != DEFAULT_KERNEL:
             files[domain.kernel_file] = kernels[domain.kernel]
     packages = [_TESTBED / "store", _TESTBED / "hostile"]
     modules = [module for package in packages for module in sorted(package.rglob("*.py"))]
