@@ -34,7 +34,7 @@ DOMAINS = [
         memory_mib=128,
         vcpus=2,
         quota_bytes=24 * MIB,
-        kernel_arguments=("xen-pageshare.load_timeout_ms=3000",),
+        kernel_arguments=("xen-pageshare.load_timeout_ms=1000",),
     ),
 ]
 
