@@ -15,13 +15,15 @@ import selectors
 import signal
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 from testbed.hostile.liar import Liar, draw_plan
 from testbed.hostile.nodes import LyingXenStore
 from testbed.hostile.ring import WatchedGrants
-from testbed.store.config import StoreConfig, load
+from testbed.store.config import DomainConfig, StoreConfig, load
 from testbed.store.errors import StoreError
 from testbed.store.records import RecordSink
 from testbed.store.recovery import open_table
@@ -41,12 +43,15 @@ _REPORT_SECONDS = 1.0
 
 
 class _House:
-    """What outlives a start: the pages, and the liar."""
+    """What outlives a start: the pages, the liar, and the edge to those who are spared."""
 
     def __init__(self, config: StoreConfig, victim: str, seed: int, report: Path) -> None:
         groups = [domain.group for domain in config.domains]
+        self._stack = contextlib.ExitStack()
         self._table, recovered = open_table(config.arena_bytes, groups, config.state_path)
-        self._sink = RecordSink(config.records)
+        self._stack.callback(self._table.state.close)
+        sink = RecordSink(config.records)
+        self._stack.callback(sink.close)
         self._batch = Batch()
         self._config = config
         self._victim = victim
@@ -54,42 +59,53 @@ class _House:
         self._report = report
         self._reported = 0.0
         self._stopping = False
-        self._store = Store(config, self._table, recovered, self._batch, self._sink)
-        self._liar = Liar(self._store, self._batch, victim, self._random)
+        store = Store(config, self._table, recovered, self._batch, sink)
+        self._stack.callback(store.close)
+        self._liar = Liar(store, self._batch, victim, self._random)
         self._library, self._domains = RingLibrary(), XcDomainList()
+        self._selector = self._stack.enter_context(selectors.DefaultSelector())
 
     def run(self) -> None:
         """Starts over and over until SIGTERM."""
         signal.signal(signal.SIGTERM, self._stop)
-        print("ready", flush=True)
-        while not self._stopping:
-            self._start()
-        self._write_report()
-        self._store.close()
-        self._sink.close()
-        self._table.state.close()
+        with self._stack:
+            spared = [one for one in self._config.domains if one.name != self._victim]
+            if spared:
+                xenstore = LyingXenStore(XsStore(), self._victim, None, self._liar.told)
+                self._open(self._stack, spared, xenstore)
+            print("ready", flush=True)
+            while not self._stopping:
+                self._start()
+            self._write_report()
 
     def _start(self) -> None:
         plan = draw_plan(self._random, self._liar.starts)
+        xenstore = LyingXenStore(XsStore(), self._victim, plan.node, self._liar.told)
+        self._liar.begin(plan, xenstore)
         with contextlib.ExitStack() as stack:
-            events = XenEventChannels()
-            grants = WatchedGrants(XenGrantTable())
-            xenstore = LyingXenStore(XsStore(), self._victim, plan.node, self._liar.told)
-            edge = XenEdge(
-                self._config, self._batch, self._library, xenstore, grants, events, self._domains
-            )
-            stack.callback(edge.close)
-            self._liar.begin(plan, grants, xenstore, events.notify)
-            edge.start(self._liar)
-            selector = stack.enter_context(selectors.DefaultSelector())
-            for fd, callback in edge.sources():
-                selector.register(fd, selectors.EVENT_READ, callback)
+            self._open(stack, [self._config.domain(self._victim)], xenstore)
             while not (self._stopping or self._liar.over):
-                for key, _ in selector.select(0 if self._liar.busy else _STEP_SECONDS):
+                for key, _ in self._selector.select(0 if self._liar.busy else _STEP_SECONDS):
                     key.data()
                 self._liar.step()
                 if time.monotonic() - self._reported > _REPORT_SECONDS:
                     self._write_report()
+
+    def _open(
+        self,
+        stack: contextlib.ExitStack,
+        domains: Sequence[DomainConfig],
+        xenstore: LyingXenStore,
+    ) -> None:
+        """An edge to these domains alone, which is closed with ``stack``."""
+        config = replace(self._config, domains=tuple(domains))
+        events, grants = XenEventChannels(), WatchedGrants(XenGrantTable())
+        edge = XenEdge(config, self._batch, self._library, xenstore, grants, events, self._domains)
+        stack.callback(edge.close)
+        edge.start(self._liar.at(grants, events.notify))
+        for fd, callback in edge.sources():
+            self._selector.register(fd, selectors.EVENT_READ, callback)
+            stack.callback(self._selector.unregister, fd)
 
     def _write_report(self) -> None:
         fresh = self._report.with_suffix(".new")
@@ -111,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, required=True, help="of every lie")
     parser.add_argument("--report", type=Path, required=True, help="gets the counts, as JSON")
     options = parser.parse_args(arguments)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
     try:
         config = load(options.config)
         _House(config, options.victim, options.seed, options.report).run()

@@ -24,14 +24,16 @@ from testbed.hostile.ring import Ring, WatchedGrants
 from testbed.store.protocol import PAGE_SIZE, REQUEST, Op
 from testbed.store.state import Life
 from testbed.store.store import Store
-from testbed.store.transport.interface import BATCH, Batch, Channel, Welcome
+from testbed.store.transport.interface import BATCH, Batch, Channel, Listener, Welcome
 
-__all__ = ["Liar", "Plan", "draw_plan"]
+__all__ = ["Liar", "Place", "Plan", "draw_plan"]
 
 _FORMER = 64
 """Payloads remembered, to be told in place of others."""
 _ENDED = "the domain"
 """How the edge's reasons begin where a domain, and not a connection, has ended."""
+_ANOTHER_EDGE = "not served"
+"""How they end for a domain of the other edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ def draw_plan(random: Random, number: int) -> Plan:
     seconds = random.uniform(0.5, 3.0) if random.random() < 0.8 else random.uniform(4.0, 8.0)
     plan = Plan(
         seconds=seconds,
-        truths=int(random.expovariate(1 / 150)),
-        share=random.choice([0.0, 0.01, 0.05, 0.2, 0.5, 1.0]),
+        truths=int(random.expovariate(1 / 30)),
+        share=random.choice([0.0, 0.03, 0.1, 0.2, 0.5, 1.0]),
     )
     if number == 0 or random.random() < 0.7:
         return plan
@@ -72,18 +74,19 @@ def draw_plan(random: Random, number: int) -> Plan:
 
 
 @dataclass(slots=True)
-class _Place:
+class Place:
     """One connection: its ring, and what was not told yet."""
 
     channel: Channel
     ring: Ring
+    notify: Callable[[int], None]
     in_flight: dict[int, None] = field(default_factory=dict)
     held: list[tuple[float, int, Answer]] = field(default_factory=list)
     """A heap, by when they are told."""
 
 
 class Liar:
-    """Implements ``Listener``: the real store's answers, and for one domain others."""
+    """The real store's answers, and for one domain others; ``at`` is who an edge tells."""
 
     def __init__(
         self,
@@ -99,7 +102,7 @@ class Liar:
         self._victim = victim
         self._random = random
         self._clock = clock
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, Place] = {}
         self._former: deque[bytes] = deque(maxlen=_FORMER)
         self._order = itertools.count()
         self._pending: dict[str, None] = {}
@@ -113,18 +116,10 @@ class Liar:
         self.connections = 0
         """Of the victim."""
 
-    def begin(
-        self,
-        plan: Plan,
-        grants: WatchedGrants,
-        xenstore: LyingXenStore,
-        notify: Callable[[int], None],
-    ) -> None:
-        """A start: what it is like, and the means to tell lies with."""
+    def begin(self, plan: Plan, xenstore: LyingXenStore) -> None:
+        """A start: what it is like, and where its nodes are."""
         self._plan = plan
-        self._grants = grants
         self._xenstore = xenstore
-        self._notify = notify
         self._truths = plan.truths
         self._change = plan.change
         self._began = self._clock()
@@ -179,12 +174,16 @@ class Liar:
             "lies": dict(sorted(self.told.items())),
         }
 
-    # Listener
+    def at(self, grants: WatchedGrants, notify: Callable[[int], None]) -> Listener:
+        """Listens to an edge that has these grants and event channels."""
+        return _AtEdge(self, grants, notify)
 
-    def connected(self, name: str, life: Life, channel: Channel) -> Welcome:
+    # What edges tell
+
+    def connected(self, name: str, life: Life, place: Place) -> Welcome:
         """See ``Listener.connected``."""
-        welcome = self._store.connected(name, life, channel)
-        self._places[name] = _Place(channel, self._grants.ring_of(life.domid))
+        welcome = self._store.connected(name, life, place.channel)
+        self._places[name] = place
         if name == self._victim:
             self.connections += 1
             self._connected_at = self._clock()
@@ -231,7 +230,7 @@ class Liar:
 
     def forget(self, domid: int, reason: str) -> None:
         """See ``Listener.forget``: only what a domain that has ended held."""
-        if reason.startswith(_ENDED):
+        if reason.startswith(_ENDED) and not reason.endswith(_ANOTHER_EDGE):
             self._store.forget(domid, reason)
 
     def event(self, name: str | None, event: str, detail: str) -> None:
@@ -252,7 +251,7 @@ class Liar:
                 if op == Op.STORE:
                     self._former.append(bytes(self._batch.payloads[start : start + length]))
 
-    def _answer(self, name: str, place: _Place, answers: list[Answer]) -> None:
+    def _answer(self, name: str, place: Place, answers: list[Answer]) -> None:
         last: list[Telling] = []
         ahead = events = 0
         scribbles: list[tuple[int, int, bytes]] = []
@@ -275,7 +274,7 @@ class Liar:
         for page, at, content in scribbles:
             place.ring.write_page(page, content, at)
 
-    def _telling(self, place: _Place, answer: Answer) -> Telling:
+    def _telling(self, place: Place, answer: Answer) -> Telling:
         others = [one for one in place.in_flight if one != answer.id]
         telling = Telling(self._random, place.ring, answer, others, self._former)
         place.in_flight.pop(answer.id, None)
@@ -290,7 +289,7 @@ class Liar:
     def _choose(self, answer: Answer) -> Lie:
         return self._random.choice([lie for lie in LIES if answer.op in lie.ops])
 
-    def _say(self, place: _Place, telling: Telling) -> None:
+    def _say(self, place: Place, telling: Telling) -> None:
         for answer in telling.now:
             self._put(place, answer)
         if telling.held_seconds is None:
@@ -299,12 +298,25 @@ class Liar:
             due = self._clock() + telling.held_seconds
             heapq.heappush(place.held, (due, next(self._order), telling.answer))
 
-    def _put(self, place: _Place, answer: Answer) -> None:
+    def _put(self, place: Place, answer: Answer) -> None:
         if answer.payload and answer.data_page < place.ring.nr_data_pages:
             place.ring.write_page(answer.data_page, answer.payload)
         place.ring.put(answer.packed())
 
-    def _tell(self, place: _Place, times: int = 1) -> None:
+    def _tell(self, place: Place, times: int = 1) -> None:
         port: int = getattr(place.channel, "port")  # noqa: B009 - the real edge's channels have one
         for _ in range(times):
-            self._notify(port)
+            place.notify(port)
+
+
+class _AtEdge:
+    """Implements ``Listener`` for one edge: the liar has to know where a ring is mapped."""
+
+    def __init__(self, liar: Liar, grants: WatchedGrants, notify: Callable[[int], None]) -> None:
+        self._liar, self._grants, self._notify = liar, grants, notify
+        self.ready, self.disconnected = liar.ready, liar.disconnected
+        self.waiting, self.forget, self.event = liar.waiting, liar.forget, liar.event
+
+    def connected(self, name: str, life: Life, channel: Channel) -> Welcome:
+        place = Place(channel, self._grants.ring_of(life.domid), self._notify)
+        return self._liar.connected(name, life, place)

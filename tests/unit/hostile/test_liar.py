@@ -57,8 +57,8 @@ class Machine:
         self.edge = XenEdge(
             self.config, self.batch, ring_library(), lying, grants, self.events, self.domains
         )
-        self.liar.begin(plan, grants, lying, self.events.notify)
-        self.edge.start(self.liar)
+        self.liar.begin(plan, lying)
+        self.edge.start(self.liar.at(grants, self.events.notify))
         (_, self._watches), (_, self._ports) = self.edge.sources()
         self.turn()
 
