@@ -3,7 +3,8 @@
  * pagegen: fill pages with known contents, have them reclaimed, verify every byte.
  *
  *   pagegen --pages N --kind zero|same|text|random|mixed --seed S
- *           [--pageout] [--pressure N] [--hold SECONDS] [--until FILE] [--tolerate]
+ *           [--pageout] [--pressure N] [--hold SECONDS] [--until FILE]
+ *           [--tolerate] [--again FILE]
  *   pagegen --measure --pages N --mix KIND:PART,... --seed S --rounds N
  *
  * Contents follow from kind, seed and page number alone: two domUs with the
@@ -14,7 +15,8 @@
  * --pageout asks the kernel to reclaim the pages now (MADV_PAGEOUT: the same
  * path as under pressure); --pressure N touches N further pages instead.
  *
- * --tolerate goes on after a page that came back as an error, and counts them.
+ * --tolerate goes on after a page that came back as an error, and counts them;
+ * --again verifies once more when FILE is there.
  *
  * --measure pages out and in, times both, and verifies; see measure.c.
  *
@@ -44,6 +46,7 @@ struct options {
 	uint64_t pressure;
 	double hold;
 	const char *until;
+	const char *again;
 	int pageout;
 	int measure;
 	int tolerate;
@@ -96,16 +99,17 @@ void *map(uint64_t pages)
 	return memory;
 }
 
-static void wait_until(const struct options *o)
+/* Until there is the file, or without one for so many seconds. */
+static void wait_until(const char *file, double seconds)
 {
 	struct timespec tick = { .tv_nsec = 200 * 1000 * 1000 };
 	struct timespec now, end;
 
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += (time_t)o->hold;
+	end.tv_sec += (time_t)seconds;
 	for (;;) {
 		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (o->until ? access(o->until, F_OK) == 0 : now.tv_sec >= end.tv_sec)
+		if (file ? access(file, F_OK) == 0 : now.tv_sec >= end.tv_sec)
 			return;
 		nanosleep(&tick, NULL);
 	}
@@ -152,6 +156,7 @@ static int verify(const char *memory, const struct options *o)
 	       "\"first_mismatch\":%lld,\"errors\":%llu}\n", mix_name(o),
 	       (unsigned long long)o->pages, (unsigned long long)differ, first,
 	       (unsigned long long)errors);
+	fflush(stdout);
 	return differ ? 1 : 0;
 }
 
@@ -208,6 +213,8 @@ static void parse(int argc, char **argv, struct options *o)
 			o->hold = (double)number(argv[i]);
 		else if (!strcmp(name, "--until"))
 			o->until = argv[i];
+		else if (!strcmp(name, "--again"))
+			o->again = argv[i];
 		else {
 			fprintf(stderr, "pagegen: %s is unknown\n", name);
 			exit(2);
@@ -229,6 +236,7 @@ int main(int argc, char **argv)
 	struct options o = { .mix = { .kind = TEXT }, .rounds = 1 };
 	uint64_t page;
 	char *memory;
+	int status;
 
 	parse(argc, argv, &o);
 	signal(SIGBUS, on_bus_error);
@@ -251,6 +259,11 @@ int main(int argc, char **argv)
 		munmap(more, o.pressure * PAGE);
 	}
 	say_held(&o);
-	wait_until(&o);
-	return verify(memory, &o);
+	wait_until(o.until, o.hold);
+	status = verify(memory, &o);
+	if (o.again) {
+		wait_until(o.again, 0);
+		status = verify(memory, &o);
+	}
+	return status;
 }
