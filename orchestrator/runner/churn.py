@@ -8,10 +8,12 @@ they report is a problem, and so is memory of the frontend that nobody points to
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 
 from orchestrator.deadline import Deadline
+from orchestrator.errors import TestbedError
 from orchestrator.latency import domain_latency
 from orchestrator.machine import DomainHandle, HostileStore, Machine, kernel_reports
 from orchestrator.metrics.series import STARTED
@@ -45,34 +47,47 @@ def measure_churn(
     Raises:
         WorkloadFailed, GuestPanic, GuestHung, InfrastructureError: as the workload has it.
     """
-    with ExitStack() as stack:
-        hostile = None
-        if setting.variant.lies_to is not None:
-            hostile = _start_lying(setting, machine, setting.variant.lies_to, stack)
+    victim = setting.variant.lies_to
+    try:
+        if victim is None:
+            with sampled(setting, machine, measured) as collector:
+                collector.note(STARTED)
+                running = _start(setting, machine, deadline)
+                _watch(setting, machine, running, deadline)
+                _finish(running, deadline, measured)
         else:
-            stack.enter_context(sampled(setting, machine, measured)).note(STARTED)
-        try:
-            _churn(setting, machine, deadline, measured)
-        finally:
-            if hostile is not None:
-                measured.hostile = _told(setting, machine, hostile)
-            measured.problems += _reports(machine)
+            with _lying(setting, machine, victim, measured):
+                running = _start(setting, machine, deadline)
+                _watch(setting, machine, running, deadline)
+            # and back to the real store, which finds what there is
+            machine.store.start_again(Deadline.after(READY_SECONDS))
+            _finish(running, deadline, measured)
+    finally:
+        measured.problems += _reports(machine)
     if setting.variant.kernel == "debug":
         for domain in machine.domains.values():
             measured.problems += _leaks(domain, deadline)
 
 
-def _start_lying(setting: Setting, machine: Machine, victim: str, stack: ExitStack) -> HostileStore:
+@contextmanager
+def _lying(setting: Setting, machine: Machine, victim: str, measured: Measured) -> Iterator[None]:
+    """The store lies inside; what it told is kept however that ends."""
     hostile = HostileStore.of(machine, victim, setting.experiment.seed)
     hostile.start(Deadline.after(READY_SECONDS))
-    stack.callback(lambda: hostile.stop(Deadline.after(READY_SECONDS)))
     hostile.wait_ready(Deadline.after(READY_SECONDS))
-    return hostile
+    try:
+        yield
+    except TestbedError:
+        with suppress(TestbedError):  # what ended the variant is the news
+            measured.hostile = _told(setting, machine, hostile)
+        raise
+    hostile.stop(Deadline.after(READY_SECONDS))
+    measured.hostile = _told(setting, machine, hostile)
 
 
-def _churn(setting: Setting, machine: Machine, deadline: Deadline, measured: Measured) -> None:
+def _start(setting: Setting, machine: Machine, deadline: Deadline) -> list[RunningChurn]:
     workload, variant = setting.experiment.workload, setting.variant
-    assert workload.pages is not None and workload.seconds is not None  # the model sees to it
+    assert workload.pages is not None  # the model sees to it
     program = build_pagegen(setting.parts.context.cache)
     running: list[RunningChurn] = []
     for number, one in enumerate(setting.experiment.domains_of(variant)):
@@ -84,12 +99,23 @@ def _churn(setting: Setting, machine: Machine, deadline: Deadline, measured: Mea
             tolerate=one.name == variant.lies_to,
         )
         running.append(churn.start(machine.domains[one.name], deadline))
-    end = time.monotonic() + workload.seconds
+    return running
+
+
+def _watch(
+    setting: Setting, machine: Machine, running: Sequence[RunningChurn], deadline: Deadline
+) -> None:
+    """For as long as the experiment says."""
+    assert setting.experiment.workload.seconds is not None  # the model sees to it
+    end = time.monotonic() + setting.experiment.workload.seconds
     while time.monotonic() < end:
         machine.check_all()
         for churning in running:
             churning.check(deadline)
         time.sleep(LOOK_SECONDS)
+
+
+def _finish(running: Sequence[RunningChurn], deadline: Deadline, measured: Measured) -> None:
     for churning in running:
         churned = churning.finish(deadline.within(END_SECONDS))
         measured.domains.append(
@@ -103,8 +129,8 @@ def _churn(setting: Setting, machine: Machine, deadline: Deadline, measured: Mea
         )
 
 
-def _told(setting: Setting, machine: Machine, hostile: HostileStore) -> HostileFigures | None:
-    """What the store told and the frontend counted; None where one cannot be asked."""
+def _told(setting: Setting, machine: Machine, hostile: HostileStore) -> HostileFigures:
+    """What the store told, and what the frontend counted."""
     assert setting.variant.lies_to is not None
     deadline = Deadline.after(CONTROL_SECONDS)
     said = machine.domains[setting.variant.lies_to].ssh.run(_COUNTERS, deadline=deadline).stdout
