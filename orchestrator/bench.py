@@ -48,7 +48,7 @@ def run_bench(progress: Progress, results: Path) -> None:
     file = checkout() / EXPERIMENT
     experiment = load_experiment(file)
     parts = build_parts(progress)
-    manifest = manifest_of(experiment, file, parts.artifacts, name="bench")
+    manifest = manifest_of(experiment, file, parts, name="bench")
     description = describe_machine(experiment, experiment.variants[0])
     with ExitStack() as stack:
         folder = stack.enter_context(RunFolder.create(results, manifest, latest=False))

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from orchestrator import preflight
 from orchestrator.artifacts import BuildContext, Cache, build_all
-from orchestrator.machine import MachineDescription
+from orchestrator.artifacts.cache import Artifact
+from orchestrator.artifacts.kernel import build_kernel
+from orchestrator.machine import DEFAULT_KERNEL, MachineDescription
 from orchestrator.parts import Parts
 from orchestrator.progress import Progress
 
 __all__ = ["build_parts"]
 
 
-def build_parts(progress: Progress) -> Parts:
+def build_parts(progress: Progress, kernels: Iterable[str] = ()) -> Parts:
     """Build what is not in the cache; the kernel beside the images.
+
+    Args:
+        kernels: further variants of the kernel, for domUs.
 
     Raises:
         UserError: a program, memory or disk is missing, or the series is wrong.
@@ -25,4 +32,8 @@ def build_parts(progress: Progress) -> Parts:
     context = BuildContext(cache, log=progress.log)
     with progress.phase("kernel, Xen, images, toolchain, workload"):
         artifacts = build_all(context, on_line=progress.log)
-    return Parts(context, artifacts)
+    others: dict[str, Artifact] = {}
+    for name in sorted(set(kernels) - {DEFAULT_KERNEL}):
+        with progress.phase(f"kernel variant {name}"):
+            others[name] = build_kernel(context, name, on_line=progress.log)
+    return Parts(context, artifacts, others)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.artifacts import Artifacts, BuildContext
+from orchestrator.artifacts.cache import Artifact
 from orchestrator.artifacts.payload import make_payload
 from orchestrator.machine import MachineDescription, MachineFiles, payload_files
 
@@ -18,12 +20,21 @@ class Parts:
 
     context: BuildContext
     artifacts: Artifacts
+    kernels: Mapping[str, Artifact] = field(default_factory=dict)
+    """Those of other variants than dom0's, by the variant's name."""
+
+    @property
+    def all(self) -> dict[str, Artifact]:
+        """Every cached artifact by its name in the manifest."""
+        others = {f"kernel_{name}": kernel for name, kernel in self.kernels.items()}
+        return self.artifacts.all | others
 
     def files(self, description: MachineDescription, folder: Path) -> MachineFiles:
         """The files of one machine; its payload disk is written to ``folder``."""
         built = self.artifacts
         payload = folder / "payload.ext4"
-        contents = payload_files(description, built.kernel.path, built.ring.path)
+        kernels = {name: kernel.path for name, kernel in self.kernels.items()}
+        contents = payload_files(description, built.kernel.path, built.ring.path, kernels)
         make_payload(payload, built.kernel.path, contents, log=self.context.log)
         return MachineFiles(
             xen=built.xen.path,

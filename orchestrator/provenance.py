@@ -13,6 +13,7 @@ from pathlib import Path
 from orchestrator.artifacts import Artifacts
 from orchestrator.artifacts.context import checkout
 from orchestrator.experiment import Experiment
+from orchestrator.parts import Parts
 from orchestrator.results import (
     ArtifactEntry,
     ExperimentEntry,
@@ -26,9 +27,7 @@ from orchestrator.results import (
 __all__ = ["manifest_of"]
 
 
-def manifest_of(
-    experiment: Experiment, file: Path, artifacts: Artifacts, *, name: str = ""
-) -> Manifest:
+def manifest_of(experiment: Experiment, file: Path, parts: Parts, *, name: str = "") -> Manifest:
     """The manifest as far as it is known before QEMU starts.
 
     Args:
@@ -44,12 +43,12 @@ def manifest_of(
             digest=_digest(file),
             content=experiment.model_dump(mode="json"),
         ),
-        versions=_versions(artifacts),
+        versions=_versions(parts.artifacts),
         artifacts={
             name: ArtifactEntry(
                 key=artifact.key, digest=artifact.digest, inputs=dict(artifact.inputs)
             )
-            for name, artifact in artifacts.all.items()
+            for name, artifact in parts.all.items()
         },
         patches=[
             PatchEntry(name=patch.name, digest=_digest(patch))

@@ -46,6 +46,10 @@ class Variant(Table):
     """Where ``swap`` is ``zram``; the kernel must have it."""
     store_engine: Literal["native", "python"] = "native"
     """Who answers the domUs' requests: the native loop, or Python alone (the reference)."""
+    kernel: Literal["pageshare", "debug"] = "pageshare"
+    """Which variant of the kernel the domUs boot; dom0 boots the first."""
+    lies_to: Name | None = None
+    """The domU that a store which lies is tried on (see ``testbed/hostile``)."""
     expect: Literal["OK", "WORKLOAD_FAILED"] = "OK"
     """How it must end for the run to be good."""
     fault: Annotated[tuple[Fault, ...], Field(strict=False, max_length=8)] = ()
@@ -66,6 +70,7 @@ class Domain(Table):
 
     name: Name
     memory_mib: int = Field(ge=32, le=4096)
+    vcpus: int = Field(default=1, ge=1, le=8)
     quota_mib: int = Field(ge=1, le=4096)
     """Payload that it may be charged for in the store."""
     swap_mib: int = Field(ge=16, le=16384)
@@ -74,7 +79,7 @@ class Domain(Table):
     """Pages are shared inside a group only."""
     kernel_arguments: KernelArguments = ()
     """Further words for its kernel's command line."""
-    workload: Literal["kernel-compile", "page-stream", "pages"] | None = None
+    workload: Literal["kernel-compile", "page-stream", "churn", "pages"] | None = None
     """What it does: the experiment's workload where left out; ``pages``: it fills
     pages, has them reclaimed and verifies them, over and over, until the end."""
     pages: int = Field(default=4096, ge=64, le=1 << 20)
@@ -224,6 +229,13 @@ def _check_variant(experiment: Experiment, variant: Variant) -> None:
             f"variant {variant.name}: faults need a workload.objects_file, "
             "which is built again until all have struck"
         )
+    if variant.lies_to is not None:
+        if kind != "churn":
+            raise ValueError(f"variant {variant.name}: lies_to is for the workload 'churn'")
+        if variant.lies_to not in [domain.name for domain in domains]:
+            raise ValueError(
+                f"variant {variant.name}: lies_to: there is no domain {variant.lies_to!r} in it"
+            )
     victims = {domain.name for domain in domains if domain.pages_only}
     for fault in variant.fault:
         if fault.domain is not None and fault.domain not in victims:

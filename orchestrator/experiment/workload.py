@@ -10,18 +10,20 @@ from orchestrator.experiment.table import Table
 
 __all__ = ["Mix", "Workload", "WorkloadKind"]
 
-WorkloadKind = Literal["kernel-compile", "page-stream"]
+WorkloadKind = Literal["kernel-compile", "page-stream", "churn"]
 
-OF_KIND = {
-    "objects_file": "kernel-compile",
-    "target": "kernel-compile",
-    "resume": "kernel-compile",
-    "reference_memory_mib": "kernel-compile",
-    "pages": "page-stream",
-    "mix": "page-stream",
-    "rounds": "page-stream",
+OF_KINDS: dict[str, tuple[WorkloadKind, ...]] = {
+    "objects_file": ("kernel-compile",),
+    "target": ("kernel-compile",),
+    "resume": ("kernel-compile",),
+    "reference_memory_mib": ("kernel-compile",),
+    "pages": ("page-stream", "churn"),
+    "mix": ("page-stream",),
+    "rounds": ("page-stream",),
+    "loops": ("churn",),
+    "seconds": ("churn",),
 }
-"""Which kind of workload a key belongs to."""
+"""Which kinds of workload a key belongs to."""
 
 
 class Mix(Table):
@@ -58,20 +60,28 @@ class Workload(Table):
     reference_memory_mib: int = Field(default=512, ge=128, le=4096)
     """Memory of the run that does not swap, whose digests are the right ones."""
     pages: int | None = Field(default=None, ge=64, le=1 << 20)
-    """``page-stream``: how many pages go out and come back."""
+    """``page-stream``: how many pages go out and come back; ``churn``: of each loop."""
     mix: Mix | None = None
     rounds: int = Field(default=1, ge=1, le=100)
     """How often; each round has other contents."""
+    loops: int = Field(default=1, ge=1, le=16)
+    """``churn``: processes at once in a domU, each of which fills pages, has them
+    reclaimed and verifies them, over and over."""
+    seconds: int | None = Field(default=None, ge=5, le=24 * 3600)
+    """``churn``: for how long."""
 
     @model_validator(mode="after")
     def _one_goal(self) -> Workload:
-        given = [name for name in OF_KIND if name in self.model_fields_set]
-        for name in given:
-            if OF_KIND[name] != self.kind:
-                raise ValueError(f"{name}: only a workload of kind {OF_KIND[name]!r} has it")
+        for name in self.model_fields_set & OF_KINDS.keys():
+            if self.kind not in OF_KINDS[name]:
+                kinds = " or ".join(map(repr, OF_KINDS[name]))
+                raise ValueError(f"{name}: only a workload of kind {kinds} has it")
         if self.kind == "page-stream":
             if self.pages is None or self.mix is None:
                 raise ValueError("pages and mix must be given")
+        elif self.kind == "churn":
+            if self.pages is None or self.seconds is None:
+                raise ValueError("pages and seconds must be given")
         elif (self.objects_file is None) == (self.target is None):
             raise ValueError("exactly one of objects_file and target must be given")
         return self

@@ -4,6 +4,7 @@
 """
 
 from orchestrator.machine.description import (
+    DEFAULT_KERNEL,
     DEFAULT_MACHINE,
     Dom0Description,
     DomainDescription,
@@ -14,14 +15,17 @@ from orchestrator.machine.description import (
 )
 from orchestrator.machine.disks import MachineFiles
 from orchestrator.machine.domains import DomainHandle
+from orchestrator.machine.hostile import HostileStore
 from orchestrator.machine.jobs import DetachedJob
 from orchestrator.machine.payload import payload_files
 from orchestrator.machine.qmp import QmpClient
+from orchestrator.machine.reports import kernel_reports
 from orchestrator.machine.session import Dom0, Machine
 from orchestrator.machine.ssh import CommandResult, Ssh, SshEndpoint
 from orchestrator.machine.store import Store
 
 __all__ = [
+    "DEFAULT_KERNEL",
     "DEFAULT_MACHINE",
     "CommandResult",
     "DetachedJob",
@@ -29,6 +33,7 @@ __all__ = [
     "Dom0Description",
     "DomainDescription",
     "DomainHandle",
+    "HostileStore",
     "Machine",
     "MachineDescription",
     "MachineFiles",
@@ -39,5 +44,6 @@ __all__ = [
     "Store",
     "StoreDescription",
     "address_of",
+    "kernel_reports",
     "payload_files",
 ]

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from orchestrator.errors import UserError
 
 __all__ = [
+    "DEFAULT_KERNEL",
     "DEFAULT_MACHINE",
     "Dom0Description",
     "DomainDescription",
@@ -29,6 +30,9 @@ __all__ = [
 
 DEFAULT_MACHINE = Path(__file__).resolve().parents[2] / "testbed/machine/machine.toml"
 """The machine that an experiment gets unless it names another one."""
+
+DEFAULT_KERNEL = "pageshare"
+"""The kernel variant that dom0 boots, and domUs unless they name another."""
 
 _MIB = 1 << 20
 _XEN_MIB = 96
@@ -101,8 +105,15 @@ class DomainDescription(_Part):
     """Address randomisation: 2 as the kernel has it, 0 off."""
     swap_mib: Mebibytes = 512
     scratch_mib: Mebibytes = 512
+    kernel: str = Field(default=DEFAULT_KERNEL, pattern=r"^[a-z][a-z0-9-]{0,30}$")
+    """The kernel variant that it boots."""
     kernel_arguments: tuple[KernelArgument, ...] = ()
     """Further words for its kernel's command line."""
+
+    @property
+    def kernel_file(self) -> str:
+        """Its kernel on the payload disk."""
+        return "kernel" if self.kernel == DEFAULT_KERNEL else f"kernel.{self.kernel}"
 
     @property
     def mac(self) -> str:

@@ -3,9 +3,12 @@
 ::
 
     /kernel               Image that the domUs boot
+    /kernel.<variant>     another one, for domUs whose description names it
     /store.toml           the store's configuration
     /domains/<name>.cfg   one xl configuration a domU
-    /testbed/**           the store's Python code, with its native piece, and measurements
+    /testbed/store/**     the store's Python code, with its native piece
+    /testbed/hostile/**   the store that lies, for tests of the frontend
+    /testbed/timing/**    measurements
 """
 
 from __future__ import annotations
@@ -15,11 +18,16 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from orchestrator.errors import InfrastructureError
-from orchestrator.machine.description import DomainDescription, MachineDescription
+from orchestrator.machine.description import (
+    DEFAULT_KERNEL,
+    DomainDescription,
+    MachineDescription,
+)
 
 __all__ = ["command_line", "domain_config", "payload_files", "store_config"]
 
@@ -29,7 +37,10 @@ _DOM0_PYTHON = (3, 11)
 
 
 def payload_files(
-    description: MachineDescription, kernel: Path, native: Path | None = None
+    description: MachineDescription,
+    kernel: Path,
+    native: Path | None = None,
+    kernels: Mapping[str, Path] = MappingProxyType({}),
 ) -> dict[str, bytes | Path]:
     """Every file of the payload disk, by its path on it.
 
@@ -37,6 +48,7 @@ def payload_files(
         kernel: Image for the domUs.
         native: ``libpageshare_ring.so`` for arm64, put beside the store's
             code; None leaves it out, for a machine without the store.
+        kernels: Images of the other kernel variants that domUs boot.
     """
     files: dict[str, bytes | Path] = {
         "kernel": kernel,
@@ -44,9 +56,11 @@ def payload_files(
     }
     for domain in description.domains:
         files[f"domains/{domain.name}.cfg"] = domain_config(domain).encode()
-    packages = [_TESTBED / "store", _TESTBED / "timing"]
-    sources = sorted(source for package in packages for source in package.rglob("*.py"))
-    for source in [_TESTBED / "__init__.py", *sources]:
+        if domain.kernel != DEFAULT_KERNEL:
+            files[domain.kernel_file] = kernels[domain.kernel]
+    packages = [_TESTBED / name for name in ("store", "hostile", "timing")]
+    modules = [module for package in packages for module in sorted(package.rglob("*.py"))]
+    for source in [_TESTBED / "__init__.py", *modules]:
         path = source.relative_to(_TESTBED.parent)
         files[str(path)] = source
         if sys.version_info[:2] == _DOM0_PYTHON:

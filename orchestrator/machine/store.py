@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -28,7 +29,8 @@ that keeps its exit status."""
 _SCRIPT = """\
 cd / && mkdir -p {folders} && echo $$ >{service} || exit 1
 export PYTHONPATH=/payload PYTHONUNBUFFERED=1
-exec python3 -m testbed.store --config /payload/store.toml >/dev/virtio-ports/{port} 2>&1
+exec python3 -m {program} --config /payload/store.toml {arguments} \
+    >/dev/virtio-ports/{port} 2>&1
 """
 
 
@@ -45,6 +47,10 @@ class Store:
     console: ConsoleLog
     check_machine: Callable[[], None]
     """Raises when QEMU, Xen or dom0 is lost."""
+    program: str = "testbed.store"
+    """Python module of the service."""
+    arguments: Sequence[str] = ()
+    """Further ones of its command line."""
     _job: DetachedJob | None = field(default=None, repr=False)
     _log_start: int = field(default=0, repr=False)
 
@@ -53,7 +59,13 @@ class Store:
         paths = [self.description.control_socket, self.description.arena_path]
         folders = " ".join(sorted({str(PurePosixPath(path).parent) for path in paths}))
         self._log_start = self.console.size()
-        script = _SCRIPT.format(folders=folders, service=_SERVICE, port=STORE_LOG_PORT)
+        script = _SCRIPT.format(
+            folders=folders,
+            service=_SERVICE,
+            program=self.program,
+            arguments=shlex.join(self.arguments),
+            port=STORE_LOG_PORT,
+        )
         self._job = DetachedJob.start(self.ssh, _JOB, script, deadline=deadline)
 
     def wait_ready(self, deadline: Deadline) -> None:

@@ -14,8 +14,10 @@ from orchestrator.results.manifest import (
     Project,
 )
 from orchestrator.results.outcome import (
+    ChurnFigures,
     DomainOutcome,
     FaultOutcome,
+    HostileFigures,
     Latency,
     LatencyFigures,
     PageStreamFigures,
@@ -30,12 +32,14 @@ from orchestrator.results.verify import verify_run
 
 __all__ = [
     "ArtifactEntry",
+    "ChurnFigures",
     "DomainOutcome",
     "DomainSummary",
     "Event",
     "ExperimentEntry",
     "FaultOutcome",
     "HostEntry",
+    "HostileFigures",
     "Latency",
     "LatencyFigures",
     "Manifest",

@@ -88,7 +88,7 @@ def summarise_variant(file: VariantFile, samples: VariantSamples) -> VariantSumm
         randomize_va_space=outcome.randomize_va_space,
         verdict=verdict,
         reasons=reasons,
-        warnings=_warnings(sampling, file.peak, source) if outcome.swap == "pageshare" else [],
+        warnings=_warnings(sampling, file.peak, source) if _is_sampled(outcome) else [],
         domains=_domains(outcome, marks, peak, counters),
         **_shares(parts),
         coverage=coverage_at(peak, marks) if peak else None,
@@ -119,7 +119,14 @@ def summarise_variant(file: VariantFile, samples: VariantSamples) -> VariantSumm
         expect=outcome.expect,
         faults=dict(Counter(fault.kind for fault in outcome.faults)),
         builds=outcome.builds,
+        kernel=outcome.kernel,
+        hostile=outcome.hostile,
     )
+
+
+def _is_sampled(outcome: VariantOutcome) -> bool:
+    """Whether the store's statistics are read: one that lies has none to be believed."""
+    return outcome.swap == "pageshare" and outcome.hostile is None
 
 
 def _choose_peak(
@@ -214,6 +221,7 @@ def _domain(
         workload=outcome.workload,
         rounds=outcome.rounds,
         page_stream=outcome.page_stream,
+        churn=outcome.churn,
     )
 
 

@@ -14,8 +14,10 @@ from orchestrator.metrics.records import Peak
 from orchestrator.results.manifest import SCHEMA_VERSION, Entry
 
 __all__ = [
+    "ChurnFigures",
     "DomainOutcome",
     "FaultOutcome",
+    "HostileFigures",
     "Latency",
     "LatencyFigures",
     "PageStreamFigures",
@@ -72,6 +74,37 @@ class PageStreamFigures(Entry):
     """Of the domU, taken by what keeps its swapped pages."""
 
 
+class ChurnFigures(Entry):
+    """Pages that went out and came back, over and over, each compared byte for byte."""
+
+    rounds: int
+    """Complete ones, of all loops."""
+    pages: int
+    """Asked back."""
+    errors: int
+    """That came back as an error (SIGBUS)."""
+    mismatches: int
+    """That came back with other bytes."""
+
+
+class HostileFigures(Entry):
+    """What a store that lies did, and what the frontend that it lied to made of it."""
+
+    seed: int
+    starts: int
+    """Times that it started, each with another instance."""
+    connections: int
+    """Of the frontend that was lied to."""
+    left: int
+    """Starts that ended because the frontend left."""
+    answers: int
+    """To that frontend, true or not."""
+    lies: dict[str, int]
+    """How often each was told."""
+    counters: dict[str, int]
+    """The frontend's own, at the end."""
+
+
 class FaultOutcome(Entry):
     """One fault that was struck on purpose."""
 
@@ -91,7 +124,7 @@ class DomainOutcome(Entry):
     """What one domU's workload came to. Clocks are never mixed: null where not read."""
 
     name: str
-    workload: Literal["kernel-compile", "page-stream", "pages"] = "kernel-compile"
+    workload: Literal["kernel-compile", "page-stream", "churn", "pages"] = "kernel-compile"
     exit_code: int | None = None
     guest_seconds: Seconds | None = None
     """By the guest's own clock."""
@@ -105,6 +138,7 @@ class DomainOutcome(Entry):
     rounds: int | None = None
     """Of ``pages``: how many were complete and good, as far as they were told."""
     page_stream: PageStreamFigures | None = None
+    churn: ChurnFigures | None = None
 
 
 class VariantOutcome(Entry):
@@ -129,6 +163,10 @@ class VariantOutcome(Entry):
     faults: list[FaultOutcome] = Field(default_factory=list)
     builds: int | None = None
     """Complete builds, where they were repeated."""
+    kernel: str = "pageshare"
+    """Variant of the kernel that the domUs booted."""
+    hostile: HostileFigures | None = None
+    """Where the store lied."""
     problems: list[str] = Field(default_factory=list)
     """What was seen while it ran that proves the figures wrong."""
 

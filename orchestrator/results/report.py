@@ -145,6 +145,8 @@ def _pictures(run: Run, summary: Summary) -> dict[str, Markup]:
     """The pictures that the kind of workload has; altair takes a while for each."""
     if summary.workload == "page-stream":
         return {"stream": _svg(stream_svg(summary.variants))}
+    if summary.workload == "churn":
+        return {}
     return {
         "figure2": _svg(figure2_svg(figure2_panels(run, summary))),
         "decomposition": _svg(decomposition_svg(summary.variants)),

@@ -10,7 +10,13 @@ from typing import Literal
 from pydantic import Field
 
 from orchestrator.results.manifest import SCHEMA_VERSION, Entry
-from orchestrator.results.outcome import Latency, PageStreamFigures, Verdict
+from orchestrator.results.outcome import (
+    ChurnFigures,
+    HostileFigures,
+    Latency,
+    PageStreamFigures,
+    Verdict,
+)
 
 __all__ = [
     "BooksFigures",
@@ -44,10 +50,11 @@ class DomainSummary(Entry):
     counters: dict[str, int] | None
     """Its counters at its last MARK: one per reason of refusal, among others."""
     latency: Latency
-    workload: Literal["kernel-compile", "page-stream", "pages"] = "kernel-compile"
+    workload: Literal["kernel-compile", "page-stream", "churn", "pages"] = "kernel-compile"
     rounds: int | None = None
     """Of ``pages``: how many were complete and good, as far as they were told."""
     page_stream: PageStreamFigures | None = None
+    churn: ChurnFigures | None = None
 
 
 class PeakFigures(Entry):
@@ -159,6 +166,10 @@ class VariantSummary(Entry):
     """How often each kind of fault was struck."""
     builds: int | None = None
     """Complete builds, where they were repeated."""
+    kernel: str = "pageshare"
+    """Variant of the kernel that the domUs booted."""
+    hostile: HostileFigures | None = None
+    """Where the store lied."""
 
 
 class Summary(Entry):
@@ -167,7 +178,7 @@ class Summary(Entry):
     schema_version: Literal[1] = SCHEMA_VERSION
     run_id: str
     experiment: str
-    workload: Literal["kernel-compile", "page-stream"] = "kernel-compile"
+    workload: Literal["kernel-compile", "page-stream", "churn"] = "kernel-compile"
     created_at: str
     finished_at: str
     verdict: Verdict

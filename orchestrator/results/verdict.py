@@ -108,6 +108,8 @@ def _proof_against(outcome: VariantOutcome, proof: Proof) -> list[str]:
     if differing := proof.digests.differing:
         more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
         reasons.append(f"objects differ: {', '.join(differing[:4])}{more}")
+    if outcome.hostile is not None:
+        return reasons + _churned_wrong(outcome)  # the rest is what lies are for
     for name, counts in proof.counters.items():
         reasons += [
             f"{name}: {meaning} ({counter} = {counts[counter]})"
@@ -120,6 +122,7 @@ def _proof_against(outcome: VariantOutcome, proof: Proof) -> list[str]:
         for domain in outcome.domains
         if domain.page_stream and domain.page_stream.mismatches
     ]
+    reasons += _churned_wrong(outcome)
     reasons += [
         f"{event.domain}: broke the protocol: {event.detail}"
         for event in proof.events
@@ -128,9 +131,19 @@ def _proof_against(outcome: VariantOutcome, proof: Proof) -> list[str]:
     return reasons
 
 
+def _churned_wrong(outcome: VariantOutcome) -> list[str]:
+    return [
+        f"{domain.name}: {domain.churn.mismatches} pages came back different"
+        for domain in outcome.domains
+        if domain.churn and domain.churn.mismatches
+    ]
+
+
 def _proof_missing(outcome: VariantOutcome, proof: Proof) -> list[str]:
     """What must be known of a variant that ended well, by what it did."""
-    reasons = []
+    reasons = _churn_missing(outcome)
+    if outcome.hostile is not None:
+        return reasons
     if outcome.swap == "pageshare":
         if proof.books.closed is None:
             reasons.append("no MARK arrived, so the books could not be checked")
@@ -142,11 +155,24 @@ def _proof_missing(outcome: VariantOutcome, proof: Proof) -> list[str]:
         for one in streams
         if one.page_stream is None or not (one.page_stream.out_pages and one.page_stream.in_pages)
     ]
-    if proof.digests.equal is None and not streams:
+    compiled = [one for one in outcome.domains if one.workload == "kernel-compile"]
+    if proof.digests.equal is None and (compiled or not outcome.domains):
         what = (
             "not every domU's objects have digests"
             if proof.digests.reference
             else "there is no run without swap to compare the objects with"
         )
         reasons.append(f"the objects could not be compared: {what}")
+    return reasons
+
+
+def _churn_missing(outcome: VariantOutcome) -> list[str]:
+    churned = [one for one in outcome.domains if one.workload == "churn"]
+    reasons = [
+        f"{one.name}: no page went out and came back equal"
+        for one in churned
+        if one.churn is None or one.churn.pages <= one.churn.errors
+    ]
+    if outcome.hostile is not None and not (outcome.hostile.lies and outcome.hostile.left):
+        reasons.append("no lie was told, or the frontend noticed none")
     return reasons

@@ -37,8 +37,8 @@ def run_experiment(
     """
     for variant in experiment.variants:
         describe_machine(experiment, variant)  # a bad shape is known at once
-    parts = build_parts(progress)
-    manifest = manifest_of(experiment, file, parts.artifacts)
+    parts = build_parts(progress, [variant.kernel for variant in experiment.variants])
+    manifest = manifest_of(experiment, file, parts)
     resumed = None
     if experiment.workload.resume and not anew:
         resumed = RunFolder.resume(results, manifest)

@@ -14,7 +14,7 @@ from orchestrator.machine import DomainHandle, Machine
 from orchestrator.metrics import Collector, Sample
 from orchestrator.parts import Parts
 from orchestrator.progress import Progress
-from orchestrator.results import DomainOutcome, FaultOutcome, RunFolder
+from orchestrator.results import DomainOutcome, FaultOutcome, HostileFigures, RunFolder
 from orchestrator.workloads import CompileResult
 
 __all__ = ["CONTROL_SECONDS", "Measured", "Setting", "compile_outcome", "sampled"]
@@ -55,6 +55,7 @@ class Measured:
     peak: dict[str, object] | None = None
     faults: list[FaultOutcome] = field(default_factory=list)
     builds: int | None = None
+    hostile: HostileFigures | None = None
     problems: list[str] = field(default_factory=list)
 
 

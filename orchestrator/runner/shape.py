@@ -36,10 +36,12 @@ def describe_machine(experiment: Experiment, variant: Variant) -> MachineDescrip
                 name=domain.name,
                 address=address_of(index),
                 memory_mib=domain.memory_mib,
+                vcpus=domain.vcpus,
                 quota_bytes=domain.quota_bytes,
                 group=domain.group,
                 swap_mib=domain.swap_mib,
                 randomize_va_space=variant.randomize_va_space,
+                kernel=variant.kernel,
                 kernel_arguments=_kernel_arguments(domain, variant),
             )
             for index, domain in enumerate(experiment.domains)

@@ -11,6 +11,7 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import TestbedError
 from orchestrator.machine import Machine
 from orchestrator.results import VariantOutcome
+from orchestrator.runner.churn import measure_churn
 from orchestrator.runner.compile import measure_compile
 from orchestrator.runner.faulty_compile import measure_faulty_compile
 from orchestrator.runner.page_stream import measure_page_stream
@@ -51,6 +52,8 @@ class VariantRun:
             reference_digests=setting.reference,
             faults=self.measured.faults,
             builds=self.measured.builds,
+            kernel=variant.kernel,
+            hostile=self.measured.hostile,
             problems=self.measured.problems,
         )
         setting.folder.write_variant(outcome, self.measured.peak)
@@ -70,7 +73,7 @@ class VariantRun:
                 Deadline.after(limits.boot_seconds),
                 consoles=setting.folder.console_of(name),
                 state=setting.folder.state_of(name) if setting.resumes else None,
-                start_store=setting.uses_store,
+                start_store=setting.uses_store and setting.variant.lies_to is None,
                 log=setting.progress.log,
             )
             with boot as machine:
@@ -83,6 +86,8 @@ class VariantRun:
         domains = setting.experiment.domains_of(setting.variant)
         if setting.experiment.workload.kind == "page-stream":
             measure_page_stream(setting, machine, deadline, self.measured)
+        elif setting.experiment.workload.kind == "churn":
+            measure_churn(setting, machine, deadline, self.measured)
         elif setting.variant.faults or any(domain.pages_only for domain in domains):
             measure_faulty_compile(setting, machine, deadline, self.measured)
         else:

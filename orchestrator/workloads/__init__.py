@@ -6,19 +6,23 @@ from orchestrator.workloads.kernel_compile import (
     KernelCompile,
     Watcher,
 )
+from orchestrator.workloads.page_churn import Churned, PageChurn, RunningChurn
 from orchestrator.workloads.page_loop import PageLoop, PageLoops
 from orchestrator.workloads.page_stream import PageStream
 from orchestrator.workloads.pagegen import Kind, PageJob, build_pagegen, start_pagegen
 
 __all__ = [
     "CHECKPOINT_SECONDS",
+    "Churned",
     "CompileResult",
     "KernelCompile",
     "Kind",
+    "PageChurn",
     "PageJob",
     "PageLoop",
     "PageLoops",
     "PageStream",
+    "RunningChurn",
     "Watcher",
     "build_pagegen",
     "start_pagegen",

@@ -80,6 +80,27 @@ class PageJob:
         """Have it read every page back."""
         self.domain.ssh.run(["touch", f"{self.job.folder}/release"], deadline=deadline)
 
+    def read_back(self, deadline: Deadline) -> dict[str, Any]:
+        """Have it read every page back, and wait for the ``verified`` record, not its end.
+
+        Raises:
+            WorkloadFailed, GuestPanic, GuestHung, InfrastructureError: as :meth:`result`.
+        """
+        self.release(deadline)
+        return self._phase("verified", deadline)
+
+    def release_again(self, deadline: Deadline) -> dict[str, Any]:
+        """Have it read every page once more, and wait for its end; the second record.
+
+        Raises:
+            WorkloadFailed, GuestPanic, GuestHung, InfrastructureError: as :meth:`result`.
+        """
+        self.domain.ssh.run(["touch", f"{self.job.folder}/again"], deadline=deadline)
+        self.job.wait(deadline=deadline, interval=0.5, check=self.domain.check)
+        *_, last = self.job.log(deadline=deadline).splitlines()
+        record: dict[str, Any] = json.loads(last)
+        return record
+
     def result(self, deadline: Deadline) -> dict[str, Any]:
         """Wait for the end; the ``verified`` record (``mismatches`` in pages).
 
@@ -121,6 +142,7 @@ def start_pagegen(
     deadline: Deadline,
     pageout: bool = False,
     pressure: int = 0,
+    again: bool = False,
     name: str = "pagegen",
 ) -> PageJob:
     """Fill ``pages`` pages in a domU and hold them until :meth:`PageJob.release`.
@@ -130,6 +152,8 @@ def start_pagegen(
         seed: contents follow from kind, seed and page number alone.
         pageout: have the kernel reclaim them now (MADV_PAGEOUT).
         pressure: touch so many further pages, so that these must go.
+        again: tolerate pages that are errors, and have them all read once more after
+            :meth:`PageJob.release_again`.
         name: of the job; a second one at the same time needs another name.
     """
     ssh = domain.ssh
@@ -142,6 +166,7 @@ def start_pagegen(
         f"exec {PROGRAM} --pages {pages} --kind {kind} --seed {seed}",
         f"--pressure {pressure} --until {folder}/release",
         *(["--pageout"] if pageout else []),
+        *([f"--tolerate --again {folder}/again"] if again else []),
     ]
-    script = f"rm -f {folder}/release; {' '.join(argv)}\n"
+    script = f"rm -f {folder}/release {folder}/again; {' '.join(argv)}\n"
     return PageJob(domain, DetachedJob.start(ssh, folder, script, deadline=deadline))

@@ -1,4 +1,4 @@
-"""One real machine for the whole session: Xen, dom0 with the store, three domUs."""
+"""One real machine for the whole session: Xen, dom0 with the store, four domUs."""
 
 from __future__ import annotations
 
@@ -27,6 +27,15 @@ DOMAINS = [
     DomainDescription(name="domU1", address=address_of(0), memory_mib=64, quota_bytes=48 * MIB),
     DomainDescription(name="domU2", address=address_of(1), memory_mib=64, quota_bytes=48 * MIB),
     DomainDescription(name="small", address=address_of(2), memory_mib=64, quota_bytes=2 * MIB),
+    # one that is lied to; with room enough that only what it is told to swap goes out
+    DomainDescription(
+        name="victim",
+        address=address_of(3),
+        memory_mib=128,
+        vcpus=2,
+        quota_bytes=24 * MIB,
+        kernel_arguments=("xen-pageshare.load_timeout_ms=1000",),
+    ),
 ]
 
 

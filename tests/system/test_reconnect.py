@@ -70,6 +70,23 @@ def test_a_waiting_process_can_be_killed(pages: Pages) -> None:
     assert all(books(pages).values())
 
 
+def test_a_page_that_was_given_up_comes_back_with_the_store(pages: Pages) -> None:
+    number = 8
+    # of the second, more than the window takes: the first are in the store by then
+    with (
+        pages.held("victim", number, "random", seed=69, pageout=True, again=True) as (job, _),
+        pages.held("victim", NUMBER, "random", seed=70, pageout=True),
+    ):
+        pages.machine.store.freeze(deadline())
+        try:
+            given_up = job.read_back(deadline())  # each after a second, see conftest.py
+        finally:
+            pages.machine.store.thaw(deadline())
+        assert given_up["errors"] == number
+        again = job.release_again(deadline())
+        assert (again["errors"], again["mismatches"]) == (0, 0)
+
+
 def test_store_that_is_busy_elsewhere_sends_pages_to_the_swap_disk(pages: Pages) -> None:
     before = pages.counters("domU2")
     pages.machine.store.freeze(deadline())

@@ -3,7 +3,8 @@
 ::
 
     frontend (domU)         backend (here)
-    whatever it was         -> 2 InitWait                  nodes written, a new instance
+    whatever it was         -> 2 InitWait                  nodes written, a new instance;
+                                                           5 or 6: pages dropped
     1 Initialising          -> 2 InitWait                  unmapped, pages kept
     3 Initialised           2 InitWait     -> 4 Connected  grants mapped
     4 Connected
@@ -86,7 +87,10 @@ class Backend:
         A frontend that is alive (a former store served it) keeps its own
         nodes; it sees InitWait and another instance, and connects again.
         """
-        return run_transaction(self._xenstore, self._create)
+        created = run_transaction(self._xenstore, self._create)
+        if self._seen:
+            self._listener.forget(self.domid, "the frontend has left another store")
+        return created
 
     def remove(self) -> None:
         """Removes the backend's nodes; the frontend's go with its domain."""
@@ -95,7 +99,10 @@ class Backend:
     def _create(self, nodes: Transaction) -> bool:
         if nodes.read(f"/local/domain/{self.domid}/name") != self.name:
             return False
-        fresh = self._frontend_state(nodes) == XenbusState.UNKNOWN
+        found = self._frontend_state(nodes)
+        fresh = found == XenbusState.UNKNOWN
+        left = found in (XenbusState.CLOSING, XenbusState.CLOSED)
+        self._seen = (found,) if left else ()  # another store, not this one
         self.state = XenbusState.INIT_WAIT
         nodes.remove(self.backend)
         nodes.make(self.backend, [(0, False), (self.domid, True)])

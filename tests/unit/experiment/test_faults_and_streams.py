@@ -64,6 +64,31 @@ swap_mib = 64
 """
 
 
+CHURN = """
+name = "churn"
+title = "pages all the time"
+
+[workload]
+kind = "churn"
+pages = 100
+loops = 2
+seconds = 30
+
+[[variant]]
+name = "lies"
+randomize_va_space = 2
+lies_to = "domU1"
+kernel = "debug"
+
+[[domain]]
+name = "domU1"
+memory_mib = 64
+vcpus = 2
+quota_mib = 16
+swap_mib = 64
+"""
+
+
 @pytest.fixture
 def load(tmp_path):
     (tmp_path / "objects.txt").write_text("lib/string.o\n")
@@ -105,6 +130,14 @@ def test_a_stream_is_read_whole(load):
     assert domain.kernel_arguments == ("xen-pageshare.enabled=0",)
 
 
+def test_a_churn_is_read_whole(load):
+    experiment = load(CHURN)
+    workload = experiment.workload
+    assert (workload.pages, workload.loops, workload.seconds) == (100, 2, 30)
+    (domain,) = describe_machine(experiment, experiment.variants[0]).domains
+    assert (domain.kernel, domain.vcpus) == ("debug", 2)
+
+
 @pytest.mark.parametrize(
     ("text", "old", "new", "said"),
     [
@@ -128,6 +161,12 @@ def test_a_stream_is_read_whole(load):
         (STREAM, "pages = 100", "pages = 1", ["workload.pages = 1", "from 64"]),
         (STREAM, "text = 3, random = 1", "text = 0", ["part above 0"]),
         (STREAM, "text = 3", "tex = 3", ["workload.mix.tex", "did you mean 'text'"]),
+        (CHURN, "seconds = 30", "", ["pages and seconds must be given"]),
+        (CHURN, "pages = 100", "pages = 100\nrounds = 2", ["rounds: only", "'page-stream'"]),
+        (CHURN, '= "domU1"\nkernel', '= "domU7"\nkernel', ["lies_to", "no domain 'domU7'"]),
+        (CHURN, 'kernel = "debug"', 'kernel = "fast"', ["kernel = 'fast'", "'debug'"]),
+        (STREAM, '"zram"\n[[', '"zram"\nlies_to = "domU1"\n[[', ["'churn'"]),
+        (STREAM, "pages = 100", "pages = 100\nseconds = 9", ["seconds: only", "'churn'"]),
         (STREAM, "pages = 100", 'pages = 100\ntarget = "vmlinux"', ["target: only a workload"]),
         (STREAM, 'name = "domU1"', 'name = "domU1"\nworkload = "pages"', ["no domain has"]),
         (STREAM, '"zram"\n[[', '"zram"\nzram_compressor = "gzip"\n[[', ["'lz4'", "'zstd'"]),

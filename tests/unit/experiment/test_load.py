@@ -116,7 +116,7 @@ def test_a_missing_file_names_those_that_exist(tmp_path):
 
 def test_the_shipped_experiments_are_good():
     found = {path.stem: load_experiment(path) for path in shipped_experiments()}
-    assert {"figure2", "kernel-full", "faults", "pagerate"} == set(found)
+    assert {"debug", "faults", "figure2", "hostile", "kernel-full", "pagerate"} == set(found)
     for name, experiment in found.items():
         assert experiment.name == name
     for name in ("figure2", "kernel-full"):

@@ -13,11 +13,14 @@ import pytest
 from orchestrator.deadline import Deadline
 from orchestrator.errors import GuestHung, InfrastructureError, WorkloadFailed
 from orchestrator.workloads import (
+    Churned,
     KernelCompile,
+    PageChurn,
     PageLoop,
     PageLoops,
     PageStream,
     kernel_compile,
+    page_churn,
     page_loop,
     page_stream,
     pagegen,
@@ -40,10 +43,11 @@ def program(tmp_path_factory) -> Path:
 @pytest.fixture
 def domain(ssh, tmp_path, monkeypatch):
     installed = str(tmp_path / "installed")
-    for module in (page_loop, page_stream, pagegen):
+    for module in (page_churn, page_loop, page_stream, pagegen):
         monkeypatch.setattr(module, "PROGRAM", installed)
     monkeypatch.setattr(page_loop.page_loop_script, "__defaults__", (f"{tmp_path}/l", installed))
     monkeypatch.setattr(page_loop, "FOLDER", f"{tmp_path}/l")
+    monkeypatch.setattr(page_churn, "FOLDER", f"{tmp_path}/churn")
     monkeypatch.setattr(page_stream, "JOB", f"{tmp_path}/stream")
     monkeypatch.setattr(page_stream, "FRONTEND", f"{tmp_path}/pageshare")
     return SimpleNamespace(name="domU1", ssh=ssh, check=lambda: None)
@@ -119,6 +123,40 @@ def test_a_loop_that_found_something(domain, tmp_path, status):
     else:
         with pytest.raises(WorkloadFailed, match="pagegen ended with status 3"):
             loops.check(soon())
+
+
+def test_a_churn_adds_up_all_its_loops(domain, program, tmp_path):
+    churning = PageChurn(program, pages=64, loops=2, seed=1, tolerate=True).start(domain, soon())
+    end = time.monotonic() + 20
+    while churning.result(soon()).rounds < 4:
+        churning.check(soon())
+        assert time.monotonic() < end
+    churned = churning.finish(soon())
+    assert churned == Churned(churned.rounds, 64 * churned.rounds, errors=0, mismatches=0)
+    assert churned.rounds >= 4
+    assert sorted(path.name for path in (tmp_path / "churn").glob("done.*")) == ["done.0", "done.1"]
+
+
+def churn_of(domain, tmp_path, record, status):
+    broken = tmp_path / "broken"
+    broken.write_text(f"#!/bin/sh\necho '{record}'\nexit {status}\n")
+    churning = PageChurn(broken, pages=64, loops=1, seed=1).start(domain, soon())
+    time.sleep(0.5)
+    return churning
+
+
+def test_a_churn_that_finds_other_bytes_says_how_many(domain, tmp_path):
+    record = '{"phase":"verified","pages":64,"mismatches":3,"first_mismatch":17,"errors":2}'
+    churning = churn_of(domain, tmp_path, record, 1)
+    with pytest.raises(WorkloadFailed, match=r"status 1.*first_mismatch"):
+        churning.check(soon())
+    assert churning.finish(soon()) == Churned(rounds=1, pages=64, errors=2, mismatches=3)
+
+
+def test_a_churn_that_ends_with_an_error(domain, tmp_path):
+    churning = churn_of(domain, tmp_path, '{"phase":"error","error":"SIGBUS","page":3}', 3)
+    with pytest.raises(WorkloadFailed, match=r"status 3.*SIGBUS"):
+        churning.finish(soon())
 
 
 def test_a_domain_without_a_loop_is_left_alone(domain):

@@ -49,6 +49,20 @@ def test_randomisation_is_named_only_when_it_is_not_the_default():
     assert "sysctl.kernel.randomize_va_space=0" in command_line(off)
 
 
+def test_a_domain_boots_the_kernel_that_it_names(tmp_path):
+    domain = DomainDescription(name="domU1", address=address_of(0), kernel="debug")
+    assert 'kernel = "/payload/kernel.debug"' in domain_config(domain)
+    assert 'kernel = "/payload/kernel"' in domain_config(MACHINE.domains[0])
+    image, debug = tmp_path / "Image", tmp_path / "debug"
+    files = payload_files(MACHINE.with_domains([domain]), image, kernels={"debug": debug})
+    assert (files["kernel"], files["kernel.debug"]) == (image, debug)
+    assert "kernel.debug" not in payload_files(MACHINE, image, kernels={"debug": debug})
+
+
+def test_the_payload_carries_the_store_that_lies(tmp_path):
+    assert "testbed/hostile/__main__.py" in payload_files(MACHINE, tmp_path / "Image")
+
+
 def test_kernel_arguments_end_the_command_line():
     domain = DomainDescription(
         name="domU1", address=address_of(0), kernel_arguments=("a.b=0", "loglevel=4")

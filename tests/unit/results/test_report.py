@@ -9,8 +9,10 @@ import pytest
 from rich.console import Console
 
 from orchestrator.results import (
+    ChurnFigures,
     DomainOutcome,
     FaultOutcome,
+    HostileFigures,
     PageStreamFigures,
     RunFolder,
     finish_run,
@@ -264,3 +266,35 @@ def test_page_streams_have_a_section_of_their_own(tmp_path):
         assert words in text
     assert "Figure 2" not in text
     assert not re.search(r"\bNone\b|\bnan\b", re.sub(r"<pre>.*?</pre>", "", text, flags=re.S))
+
+
+def test_a_churn_shows_pages_and_lies(tmp_path):
+    written = manifest("run", ("lies",))
+    content = {**written.experiment.content, "workload": {"kind": "churn"}}
+    entry = written.experiment.model_copy(update={"content": content})
+    with RunFolder.create(tmp_path, written.model_copy(update={"experiment": entry})) as folder:
+        figures = ChurnFigures(rounds=9, pages=2700, errors=1234, mismatches=0)
+        domains = [DomainOutcome(name="victim", workload="churn", churn=figures)]
+        told = HostileFigures(
+            seed=1,
+            starts=50,
+            connections=40,
+            left=30,
+            answers=4567,
+            lies={"told-twice": 41, "node-state": 2},
+            counters={"protocol_errors": 29},
+        )
+        file = outcome("lies", 2, domains=domains, hostile=told, kernel="debug")
+        folder.write_variant(file, None)
+        summary = finish_run(folder)
+    assert summary.verdict == "OK"
+    assert verify_run(folder.path) == []
+    text = (folder.path / "report.html").read_text()
+    shown = plain(summary)
+    for words in ("1,234", "debug", "victim"):
+        assert words in text
+        assert words in shown
+    assert "told-twice" in text
+    assert re.search(r"lies +43", shown)
+    assert re.search(r"kinds of lies +2", shown)
+    assert re.search(r"protocol_errors +29", shown)

@@ -8,8 +8,10 @@ import pytest
 
 from orchestrator.metrics.records import parse_record
 from orchestrator.results import (
+    ChurnFigures,
     DomainOutcome,
     FaultOutcome,
+    HostileFigures,
     PageStreamFigures,
     RunFolder,
     read_run,
@@ -235,3 +237,64 @@ def test_an_object_that_is_missing_is_a_difference():
     fewer = {"lib/vsprintf.o": "b" * 64}
     assert compare_digests({"domU1": fewer}, OBJECTS).differing == ("domU1: kernel/sched/core.o",)
     assert compare_digests({"domU1": OBJECTS}, fewer).differing == ("domU1: kernel/sched/core.o",)
+
+
+def churn(**changes):
+    fields = {"rounds": 9, "pages": 900, "errors": 0, "mismatches": 0} | changes
+    return [DomainOutcome(name="domU1", workload="churn", churn=ChurnFigures(**fields))]
+
+
+def lies(**changes):
+    fields = {
+        "seed": 1,
+        "starts": 5,
+        "connections": 4,
+        "left": 3,
+        "answers": 400,
+        "lies": {"told-twice": 40},
+        "counters": {"protocol_errors": 3, "load_error_corrupt": 20},
+    }
+    return HostileFigures(**fields | changes)
+
+
+def test_a_churn_closes_its_books_and_compares_no_objects(run):
+    assert run(domains=churn(), reference_digests=None).verdict == "OK"
+
+
+def test_a_churn_without_books_proves_nothing(run):
+    summary = run([], domains=churn(), reference_digests=None)
+    assert summary.reasons == ["default: no MARK arrived, so the books could not be checked"]
+
+
+def test_a_churn_that_was_lied_to_may_lose_pages(run):
+    good = run([], domains=churn(errors=500), hostile=lies(), reference_digests=None)
+    assert (good.verdict, good.reasons) == ("OK", [])
+    assert good.variants[0].hostile == lies()
+    assert good.variants[0].warnings == []
+
+
+def test_but_not_change_them(run):
+    bad = run([], domains=churn(mismatches=1), hostile=lies(), reference_digests=None)
+    assert bad.verdict == "INVALID"
+    assert bad.reasons == ["default: domU1: 1 pages came back different"]
+
+
+@pytest.mark.parametrize(
+    ("domains", "told", "said"),
+    [
+        (churn(errors=900), lies(), "no page went out and came back equal"),
+        (churn(), lies(lies={}), "no lie was told"),
+        (churn(), lies(left=0), "the frontend noticed none"),
+    ],
+)
+def test_lies_that_prove_nothing(run, domains, told, said):
+    summary = run([], domains=domains, hostile=told, reference_digests=None)
+    assert summary.verdict == "INVALID"
+    assert said in summary.reasons[0]
+
+
+def test_what_a_kernel_reported_proves_the_run_wrong(run):
+    problem = "domU1: kernel report: BUG: KASAN: use-after-free"
+    summary = run([], domains=churn(), hostile=lies(), problems=[problem], reference_digests=None)
+    assert summary.verdict == "INVALID"
+    assert summary.reasons == [f"default: {problem}"]

@@ -424,6 +424,17 @@ def test_a_violation_drops_the_pages_of_that_domain(machine):
     assert kept(machine) == {4: 1}
 
 
+@pytest.mark.parametrize("left", [5, 6])
+def test_a_frontend_that_left_a_former_store_is_asked_again(machine, left):
+    frontend = machine.connect()
+    frontend.switch(left)
+    machine.restart()
+    assert frontend.backend("state") == "2"
+    machine.reconnect(frontend)
+    frontend.switch(6)  # but if it leaves this one, it is left alone
+    assert frontend.backend("state") == "6"
+
+
 def test_draining_serves_until_the_frontend_is_closed(machine):
     frontend = machine.connect()
     stored = frontend.ends.store(1, b"page" * 100)
