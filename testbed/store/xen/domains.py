@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any, Protocol
 
 from testbed.store.errors import TransportError
@@ -9,6 +10,7 @@ from testbed.store.xen.library import load_python
 
 __all__ = ["DomainList", "XcDomainList"]
 
+_GONE = "the domain is gone"
 _SUSPENDED = 2  # SHUTDOWN_suspend: may be resumed
 
 
@@ -36,9 +38,11 @@ class XcDomainList:
         try:
             found = self._xc.domain_getinfo(domid, 1)
         except self._error as error:
+            if error.args and error.args[0] == errno.ESRCH:  # and none with a larger id
+                return _GONE
             raise TransportError(f"domain {domid}: {error}") from error
         if not found or found[0].get("domid", found[0].get("dom")) != domid:
-            return "the domain is gone"
+            return _GONE
         info = found[0]
         if info["dying"]:
             return "the domain is being destroyed"
