@@ -76,6 +76,10 @@ def run(
     anew: Annotated[
         bool, typer.Option("--anew", help="Do not go on with an interrupted run of it.")
     ] = False,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option("--variant", metavar="NAME", help="Run this variant alone; may be repeated."),
+    ] = None,
 ) -> None:
     """Run an experiment: build what is missing, boot, measure, report."""
     from orchestrator.experiment import load_experiment
@@ -84,6 +88,8 @@ def run(
 
     file = _experiment_file(experiment)
     loaded = load_experiment(file)
+    if variant:
+        loaded = loaded.only(variant)
     with _progress("run") as progress:
         folder, summary = run_experiment(loaded, file, results, progress, anew=anew)
         progress.console.print(result_table(summary))

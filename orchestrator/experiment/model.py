@@ -7,10 +7,12 @@ strictly: a number in quotes is not a number.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from orchestrator.errors import UserError
 from orchestrator.experiment.faults import Fault
 from orchestrator.experiment.table import KernelArguments, Name, Table
 from orchestrator.experiment.workload import Workload
@@ -196,6 +198,20 @@ class Experiment(Table):
     def variants(self) -> tuple[Variant, ...]:
         """The runs, in the order of the file."""
         return self.variant
+
+    def only(self, names: Sequence[str]) -> Experiment:
+        """The same experiment with these variants alone, in the order of the file.
+
+        Raises:
+            UserError: there is no variant of one of the names.
+        """
+        known = [variant.name for variant in self.variant]
+        if unknown := [name for name in names if name not in known]:
+            raise UserError(
+                f"{self.name}: there is no variant {unknown[0]!r}; there are: {', '.join(known)}"
+            )
+        kept = tuple(variant for variant in self.variant if variant.name in names)
+        return self.model_copy(update={"variant": kept})
 
     @property
     def domains(self) -> tuple[Domain, ...]:

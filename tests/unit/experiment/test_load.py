@@ -61,6 +61,14 @@ def test_a_good_file_is_read_whole(load):
     assert "objects" not in experiment.model_dump(mode="json")
 
 
+def test_some_variants_of_it_alone(load):
+    experiment = load(GOOD)
+    assert [one.name for one in experiment.only(["off"]).variants] == ["off"]
+    assert experiment.only(["off", "default"]) == experiment
+    with pytest.raises(UserError, match="no variant 'of'; there are: default, off"):
+        experiment.only(["off", "of"])
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
