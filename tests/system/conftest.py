@@ -23,10 +23,16 @@ from tests.system.pages import Pages
 
 MIB = 1 << 20
 DOMAINS = [
-    # two that share, and one whose place in the store is soon full
+    # two that share, and one whose place in the store is soon full and that compresses otherwise
     DomainDescription(name="domU1", address=address_of(0), memory_mib=64, quota_bytes=48 * MIB),
     DomainDescription(name="domU2", address=address_of(1), memory_mib=64, quota_bytes=48 * MIB),
-    DomainDescription(name="small", address=address_of(2), memory_mib=64, quota_bytes=2 * MIB),
+    DomainDescription(
+        name="small",
+        address=address_of(2),
+        memory_mib=64,
+        quota_bytes=2 * MIB,
+        kernel_arguments=("xen-pageshare.compressor=zstd",),
+    ),
     # one that is lied to; with room enough that only what it is told to swap goes out
     DomainDescription(
         name="victim",

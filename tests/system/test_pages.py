@@ -60,6 +60,20 @@ def test_pages_that_differ_are_not_shared(pages: Pages) -> None:
         assert pages.bring_back(second)["mismatches"] == 0
 
 
+def test_pages_compressed_otherwise_come_back_equal(pages: Pages) -> None:
+    domain = pages.domain("small")
+    node = f"/local/domain/{domain.domid}/device/pageshare/0/encoding"
+    said = pages.machine.dom0.ssh.run(["xenstore-read", node], deadline=Deadline.after(60))
+    assert said.stdout.strip() == "zstd"
+    before = pages.counters("small")
+    with pages.held("small", 300, "text", seed=29, pageout=True) as (job, _):
+        out = pages.counters("small")
+        assert pages.bring_back(job)["mismatches"] == 0
+    after = pages.counters("small")
+    assert out["stores"] - before["stores"] >= 300 * 0.9
+    assert after["loads"] - before["loads"] >= 300 * 0.9
+
+
 def test_full_store_sends_pages_to_the_swap_disk(pages: Pages) -> None:
     # 6 MB of pages that do not compress, for a quota of 2 MiB
     with pages.held("small", NUMBER, "random", seed=31, pageout=True) as (job, held):
