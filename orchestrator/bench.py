@@ -1,11 +1,14 @@
 """``make bench``: how fast the testbed itself is. Reports; asserts nothing.
 
 Wall seconds from the start to both domUs on SSH, then one domU's pages through
-the store and back: requests a second, and latencies as the domU sees them.
+the store and back: requests a second, and latencies as the domU sees them. Then,
+in dom0 alone, how long the store takes for a page that it has already and for a
+new one: what a domU could tell by the clock.
 """
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from contextlib import ExitStack
@@ -14,6 +17,7 @@ from pathlib import Path
 from rich.table import Table
 
 from orchestrator.artifacts.context import checkout
+from orchestrator.artifacts.payload import build_front_library
 from orchestrator.build import build_parts
 from orchestrator.deadline import Deadline
 from orchestrator.experiment import load_experiment
@@ -33,6 +37,8 @@ PAGES = 6000
 SEED = 1
 BOOT_SECONDS = 240.0
 STREAM_SECONDS = 600.0
+FRONT_LIBRARY = "/run/libpageshare_front.so"
+"""Where it lies in dom0."""
 
 Figures = dict[str, float | None]
 
@@ -56,6 +62,8 @@ def run_bench(progress: Progress, results: Path) -> None:
         figures: Figures = {"boot_seconds": time.monotonic() - started}
         with progress.phase(f"{PAGES} pages of one domU through the store and back"):
             figures |= _page_stream(machine, parts)
+        with progress.phase("pages that the store has, and new ones"):
+            figures |= _hit_and_miss(machine, parts)
         folder.note_machine("bench", machine.qemu_argv)
         folder.update_manifest(benchmark=figures)
     progress.console.print(_table(figures))
@@ -80,6 +88,20 @@ def _page_stream(machine: Machine, parts: Parts) -> Figures:
         "store_requests_per_busy_second": (after["requests"] - before["requests"]) / busy,
         **_figures("store", latency.store),
         **_figures("load", latency.load),
+    }
+
+
+def _hit_and_miss(machine: Machine, parts: Parts) -> Figures:
+    """5 %, median and 95 % of both, from ``testbed.timing.hitmiss`` in dom0."""
+    ssh, deadline = machine.dom0.ssh, Deadline.after(STREAM_SECONDS)
+    library = build_front_library(parts.context).path
+    ssh.write_file(FRONT_LIBRARY, library.read_bytes(), deadline=deadline)
+    command = f"PYTHONPATH=/payload python3 -m testbed.timing.hitmiss --front {FRONT_LIBRARY}"
+    found = json.loads(ssh.run(command, deadline=deadline).stdout)
+    return {
+        f"store_{kind}_{figure}_microseconds": value
+        for kind, distribution in found.items()
+        for figure, value in distribution.items()
     }
 
 

@@ -20,17 +20,24 @@ from orchestrator.commands import Log, run, silent
 from orchestrator.deadline import Deadline
 from orchestrator.errors import UserError
 
-__all__ = ["build_ring_library", "make_payload"]
-
-_LIBRARY = "libpageshare_ring.so"
+__all__ = ["build_front_library", "build_ring_library", "make_payload"]
 
 
 def build_ring_library(context: BuildContext) -> Artifact:
     """The store's native piece for arm64 (``Artifact.path`` is the shared library)."""
+    return _build_native(context, "ring", "all", "libpageshare_ring.so")
+
+
+def build_front_library(context: BuildContext) -> Artifact:
+    """The other end of the ring for arm64, for measurements in dom0."""
+    return _build_native(context, "front", "test-front", "libpageshare_front.so")
+
+
+def _build_native(context: BuildContext, kind: str, target: str, library: str) -> Artifact:
     native = context.root / "testbed" / "store" / "native"
 
     def build(folder: Path) -> None:
-        argv: list[str | Path] = ["make", "-C", native, "CC=aarch64-linux-gnu-gcc"]
+        argv: list[str | Path] = ["make", "-C", native, "CC=aarch64-linux-gnu-gcc", target]
         run([*argv, f"OUT={folder}"], log=context.log, deadline=context.deadline.within(120))
 
     inputs: dict[str, str | Path] = {
@@ -39,7 +46,8 @@ def build_ring_library(context: BuildContext) -> Artifact:
         if path.suffix in {".c", ".h"} or path.name == "Makefile"
     }
     inputs["compiler"] = installed_version("gcc-12-aarch64-linux-gnu")
-    return context.cache.get("ring", inputs, build, main=_LIBRARY, deadline=context.deadline)
+    inputs["libxxhash-dev"] = installed_version("libxxhash-dev")
+    return context.cache.get(kind, inputs, build, main=library, deadline=context.deadline)
 
 
 def make_payload(

@@ -48,6 +48,8 @@ class Variant(Table):
     """Which variant of the kernel the domUs boot; dom0 boots the first."""
     lies_to: Name | None = None
     """The domU that a store which lies is tried on (see ``testbed/hostile``)."""
+    store_engine: Literal["native", "python"] = "native"
+    """Who answers the domUs' requests: the native loop, or Python alone (the reference)."""
     expect: Literal["OK", "WORKLOAD_FAILED"] = "OK"
     """How it must end for the run to be good."""
     fault: Annotated[tuple[Fault, ...], Field(strict=False, max_length=8)] = ()

@@ -86,6 +86,7 @@ class StoreDescription(_Part):
     records: str = "/dev/virtio-ports/pageshare.stats"
     control_socket: str = "/run/pageshare/control"
     max_data_pages: int = Field(default=256, ge=1, le=1024)
+    engine: Literal["native", "python"] = "native"
 
 
 class DomainDescription(_Part):

@@ -6,8 +6,8 @@
     /kernel.<variant>     another one, for domUs whose description names it
     /store.toml           the store's configuration
     /domains/<name>.cfg   one xl configuration a domU
-    /testbed/store/**     the store's Python code, with its native piece
-    /testbed/hostile/**   the store that lies, for tests of the frontend
+    /testbed/**           the store's Python code, with its native piece, and measurements;
+                          the store that lies, for tests of the frontend
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def payload_files(
         files[f"domains/{domain.name}.cfg"] = domain_config(domain).encode()
         if domain.kernel != DEFAULT_KERNEL:
             files[domain.kernel_file] = kernels[domain.kernel]
-    packages = [_TESTBED / "store", _TESTBED / "hostile"]
-    modules = [module for package in packages for module in sorted(package.rglob("*.py"))]
-    for source in [_TESTBED / "__init__.py", *modules]:
+    packages = [_TESTBED / name for name in ("store", "hostile", "timing")]
+    sources = sorted(source for package in packages for source in package.rglob("*.py"))
+    for source in [_TESTBED / "__init__.py", *sources]:
         path = source.relative_to(_TESTBED.parent)
         files[str(path)] = source
         if sys.version_info[:2] == _DOM0_PYTHON:

@@ -25,6 +25,7 @@ def describe_machine(experiment: Experiment, variant: Variant) -> MachineDescrip
         arena_bytes=experiment.arena_bytes,
         mark_interval_ms=experiment.store.mark_interval_ms,
         max_data_pages=experiment.store.max_data_pages,
+        engine=variant.store_engine,
     )
     return (
         MachineDescription.load()

@@ -25,9 +25,11 @@ and a promise that is kept never meets the end.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterable, Iterator
 
 from testbed.store.holes import Holes
+from testbed.store.layout import ArenaState
 from testbed.store.protocol import MIN_PAYLOAD, PAGE_SIZE
 from testbed.store.region import Region, pages
 
@@ -73,32 +75,43 @@ class Arena:
         self._words = region.column("Q")
         self._befores = region.column("H", 1, 4)
         self._scratch = region.size // GRANULE - _LARGEST
-        self._holes = Holes(self._words, region.column("I"), _SMALLEST, _LARGEST)
-        self._top = _FLOOR
-        self._last = _FLOOR  # size of the block below the top; it is never a hole
-        self._touched = 0
-        self.payload_bytes = 0
-        """Payload bytes given out, counted by the arena from its own headers."""
-        self.blocks = 0
+        self.state = ArenaState(
+            memory=region.address,
+            capacity_bytes=capacity_bytes,
+            top=_FLOOR,
+            last=_FLOOR,  # size of the block below the top; it is never a hole
+            scratch=self._scratch,
+        )
+        self._holes = Holes(self.state, self._words, region.column("I"), _SMALLEST)
         self.moves = 0
         """Blocks moved to give memory back."""
 
     # Figures
 
     @property
+    def payload_bytes(self) -> int:
+        """Payload bytes given out, counted by the arena from its own headers."""
+        return int(self.state.payload_bytes)
+
+    @property
+    def blocks(self) -> int:
+        """Blocks given out."""
+        return int(self.state.blocks)
+
+    @property
     def rounded_bytes(self) -> int:
         """Bytes given out with their headers and rounding."""
-        return (self._top - _FLOOR - self._holes.granules) * GRANULE
+        return int(self.state.top - _FLOOR - self._holes.granules) * GRANULE
 
     @property
     def reserved_bytes(self) -> int:
         """Memory that the arena takes: whole pages, given out or not."""
-        return pages(max(self._touched, self._top * GRANULE))
+        return pages(max(self.state.touched_bytes, self.state.top * GRANULE))
 
     @property
     def metadata_bytes(self) -> int:
         """Memory outside of the region."""
-        return self._holes.metadata_bytes
+        return ctypes.sizeof(self.state)
 
     # Blocks
 
@@ -114,13 +127,13 @@ class Arena:
         if self.payload_bytes + length > self.capacity_bytes + PAGE_SIZE:
             raise ArenaFull(f"{length} bytes more than {self.capacity_bytes}")
         need = length + 15 >> 3
-        if self._top + need > self._scratch and not self._holes.fitting(need):
+        if self.state.top + need > self._scratch and not self._holes.fitting(need):
             self._move_together(moved)
         offset, before = self._place(need)
         self._region.write((offset + 1) * GRANULE, payload)
         self._words[offset] = length | before << 16 | owner << 32
-        self.payload_bytes += length
-        self.blocks += 1
+        self.state.payload_bytes += length
+        self.state.blocks += 1
         return offset
 
     def get(self, offset: int, length: int) -> bytes:
@@ -139,8 +152,8 @@ class Arena:
         length = word & 0xFFFF
         if not length:
             raise ValueError(f"the block at granule {offset} is free already")
-        self.payload_bytes -= length
-        self.blocks -= 1
+        self.state.payload_bytes -= length
+        self.state.blocks -= 1
         self._free(offset, length + 15 >> 3, word >> 16 & 0xFFFF)
 
     # Giving memory back
@@ -153,21 +166,21 @@ class Arena:
         limit = _EAGER if idle else _LAZY
         going = False
         for _ in range(most):
-            going = self._holes.granules * limit > self._top and self._lower(moved)
+            going = self._holes.granules * limit > self.state.top and self._lower(moved)
             if not going:
                 break
-        slack = self._touched - pages(self._top * GRANULE)
+        slack = self.state.touched_bytes - pages(self.state.top * GRANULE)
         if slack >= _TRIM_BYTES or (slack and idle and not going):
             self._trim()
         return going
 
     def _lower(self, moved: Moved) -> bool:
         """Moves the topmost block into a hole; False when none takes it."""
-        need = self._last
+        need = self.state.last
         target = self._holes.fitting(need)
         if not target:
             return False
-        offset = self._top - need
+        offset = self.state.top - need
         before = self._take(target, need)
         self._copy(offset, target, before, moved)
         self._free(offset, need, self._befores[offset])
@@ -196,22 +209,22 @@ class Arena:
                 self._copy(source, target, before, moved)
             target, before = target + need, need
         self._holes.forget()
-        self._top, self._last = target, before
-        self._touched = self._region.size  # the scratch
+        self.state.top, self.state.last = target, before
+        self.state.touched_bytes = self._region.size  # the scratch
         self._trim()
 
     def _trim(self) -> None:
         """Gives the pages behind the top back."""
-        end = pages(self._top * GRANULE)
+        end = pages(self.state.top * GRANULE)
         self._region.discard(end, self._region.size)
-        self._touched = end
+        self.state.touched_bytes = end
 
     # Looking at all of it
 
     def blocks_in_use(self) -> Iterator[tuple[int, int, int]]:
         """Offset, owner and payload length of every block, read from its header."""
         offset, words = _FLOOR, self._words
-        while offset < self._top:
+        while offset < self.state.top:
             word = words[offset]
             length = word & 0xFFFF
             if length:
@@ -239,21 +252,21 @@ class Arena:
         arena would have put there.
         """
         self._holes.forget()
-        self._top = self._last = _FLOOR
-        self.payload_bytes = self.blocks = 0
+        self.state.top = self.state.last = _FLOOR
+        self.state.payload_bytes = self.state.blocks = 0
         for offset, length in blocks:
-            self.payload_bytes += length
-            self.blocks += 1
+            self.state.payload_bytes += length
+            self.state.blocks += 1
             need = granules(length)
             if offset == self._scratch:  # it was on its way down: its old place is free
                 self._copy(offset, *self._place(need), moved)
                 break
-            if gap := offset - self._top:
-                self._holes.add(self._top, gap, self._last)
-            self._befores[offset] = 0 if gap else self._last
-            self._last = need
-            self._top = offset + need
-        self._touched = self._region.size
+            if gap := offset - self.state.top:
+                self._holes.add(self.state.top, gap, self.state.last)
+            self._befores[offset] = 0 if gap else self.state.last
+            self.state.last = need
+            self.state.top = offset + need
+        self.state.touched_bytes = self._region.size
         self._trim()
 
     # Inside
@@ -266,11 +279,11 @@ class Arena:
         offset = self._holes.fitting(need)
         if offset:
             return offset, self._take(offset, need)
-        offset, before = self._top, self._last
+        offset, before = self.state.top, self.state.last
         if offset + need > self._scratch:
             raise ArenaFull(f"{need * GRANULE} bytes do not fit")
-        self._top = offset + need
-        self._last = need
+        self.state.top = offset + need
+        self.state.last = need
         return offset, before
 
     def _take(self, start: int, need: int) -> int:
@@ -293,11 +306,11 @@ class Arena:
             start -= size
             holes.remove(start, size)
             before = words[start] >> 16 & 0xFFFF
-        if end == self._top:
-            if end * GRANULE > self._touched:
-                self._touched = end * GRANULE
-            self._top = start
-            self._last = before
+        if end == self.state.top:
+            if end * GRANULE > self.state.touched_bytes:
+                self.state.touched_bytes = end * GRANULE
+            self.state.top = start
+            self.state.last = before
             return
         word = words[end]
         if not word & 0xFFFF:

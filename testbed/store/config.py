@@ -12,6 +12,7 @@ In place of ``state_path`` there may be ``arena_path``; the folder is then
     records = "/dev/virtio-ports/pageshare.stats"
     control_socket = "/run/pageshare/control"
     max_data_pages = 64             # most that a frontend may grant
+    engine = "native"               # or "python": all requests in Python (the default is native)
 
     [[domain]]
     name = "domU1"
@@ -56,6 +57,8 @@ class StoreConfig:
     control_socket: Path
     max_data_pages: int
     domains: tuple[DomainConfig, ...]
+    engine: str = "native"
+    """Who answers requests, see ``engine.py``."""
 
     def domain(self, name: str) -> DomainConfig:
         """The domain called ``name``; ``KeyError`` when it is not configured."""
@@ -81,6 +84,7 @@ def _text(value: Any) -> str | None:
     return None if isinstance(value, str) and value else "a string that is not empty"
 
 
+_ENGINES = ("native", "python")
 _STORE: Mapping[str, Check] = {
     "arena_bytes": _integer(PAGE_SIZE, _MAX_ARENA_BYTES),
     "arena_path": _text,
@@ -89,8 +93,9 @@ _STORE: Mapping[str, Check] = {
     "records": _text,
     "control_socket": _text,
     "max_data_pages": _integer(1, MAX_DATA_PAGES),
+    "engine": lambda value: None if value in _ENGINES else " or ".join(_ENGINES),
 }
-_EITHER = {"arena_path", "state_path"}
+_MAY_BE_LEFT_OUT = {"arena_path", "state_path", "engine"}
 _DOMAIN: Mapping[str, Check] = {
     "name": _text,
     "quota_bytes": _integer(PAGE_SIZE, _MAX_ARENA_BYTES),
@@ -137,7 +142,7 @@ def _checked(path: Path, where: str, given: Any, checks: Mapping[str, Check]) ->
             )
         if allowed := checks[key](value):
             raise ConfigError(f"{path}: {where}.{key} is {value!r}; allowed: {allowed}")
-    if missing := sorted(checks.keys() - given.keys() - _EITHER):
+    if missing := sorted(checks.keys() - given.keys() - _MAY_BE_LEFT_OUT):
         raise ConfigError(f"{path}: {where}.{missing[0]} is missing")
     return dict(given)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from testbed.store.domain import Domain
+from testbed.store.layout import RequestCounters
 from testbed.store.protocol import (
     COUNTERS,
     KEY,
@@ -30,14 +31,15 @@ from testbed.store.protocol import (
 from testbed.store.table import DamagedPage
 from testbed.store.transport.interface import Batch
 
-__all__ = ["Dispatcher", "RequestCounters"]
+__all__ = ["Dispatcher", "Mark"]
 
 Mark = dict[str, int]
 Request = tuple[int, int, int, int, int, int, int, int, int, int]
 Answer = tuple[int, int, int, int]
 """Status, encoding, length, page id."""
+Done = tuple[int, int]
+"""Keys of an INVALIDATE that were handled, and those of them that were dropped."""
 
-_STORE, _LOAD = int(Op.STORE), int(Op.LOAD)
 _RAW = int(Encoding.RAW)
 _AGAIN = int(Flag.AGAIN)
 _MAX_ENCODING = max(Encoding)
@@ -52,31 +54,6 @@ _ENTRY_BYTES = REQUEST.size
 
 
 @dataclass(slots=True)
-class RequestCounters:
-    """What was asked, and one counter for each reason of a refusal."""
-
-    requests: int = 0
-    stores: int = 0
-    loads: int = 0
-    invalidates: int = 0
-    """Keys dropped by INVALIDATE."""
-    area_invalidates: int = 0
-    """Keys dropped by INVALIDATE_AREA."""
-    marks: int = 0
-    invalidates_stale: int = 0
-    """Keys whose generation was not the last, or that were not there."""
-    refused_store_limit: int = 0
-    refused_quota: int = 0
-    """STORE sent again that does not fit the quota."""
-    refused_malformed: int = 0
-    """Unknown operation, or a field that is out of bounds."""
-    refused_not_held: int = 0
-    """LOAD of a key, page id or generation that this domain does not hold."""
-    refused_damaged: int = 0
-    """LOAD of a page that was lost, or whose bytes changed in the arena."""
-
-
-@dataclass(slots=True)
 class Dispatcher:
     """Serves one connection's requests on behalf of ``domain``."""
 
@@ -85,37 +62,42 @@ class Dispatcher:
     """Data pages of this connection; larger indices are malformed."""
     on_mark: Callable[[Mark], None]
     """Called with the frontend's counters at the MARK's place in the order."""
-    counters: RequestCounters = field(default_factory=RequestCounters)
+    counters: RequestCounters
     _handlers: dict[int, Callable[[Batch, int, Request], Answer]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._handlers = {
             Op.STORE: self._store,
             Op.LOAD: self._load,
-            Op.INVALIDATE: self._invalidate,
             Op.INVALIDATE_AREA: self._invalidate_area,
             Op.MARK: self._mark,
         }
 
     def handle(self, batch: Batch, count: int) -> None:
         """Answers the first ``count`` requests of ``batch``, in order."""
-        domain = self.domain
-        handlers = self._handlers
-        responses = batch.responses
-        pack = RESPONSE.pack_into
-        requests = REQUEST.iter_unpack(batch.requests[: count * _ENTRY_BYTES])
-        place = 0
-        for at, request in enumerate(requests):
-            op = request[1]
-            handler = handlers.get(op)
-            if handler is None:
-                status, encoding, length, page = self._malformed()
-            else:
-                status, encoding, length, page = handler(batch, at, request)
-            limit = domain.store_limit
-            pack(responses, place, request[0], op, encoding, status, length, page, limit, 0)
-            place += _ENTRY_BYTES
-        self.counters.requests += count
+        for at in range(count):
+            self.handle_one(batch, at)
+
+    def handle_one(self, batch: Batch, at: int, done: Done = (0, 0)) -> None:
+        """Answers request ``at`` of ``batch``.
+
+        ``done`` tells of an INVALIDATE that is handled in part: how many of its
+        keys were, and how many of those were dropped.
+        """
+        place = at * _ENTRY_BYTES
+        request = REQUEST.unpack_from(batch.requests, place)
+        op = request[1]
+        handler = self._handlers.get(op)
+        if op == Op.INVALIDATE:
+            answer = self._invalidate(batch, at, request, done)
+        else:
+            answer = handler(batch, at, request) if handler else self._malformed()
+        status, encoding, length, page = answer
+        limit = self.domain.store_limit
+        RESPONSE.pack_into(
+            batch.responses, place, request[0], op, encoding, status, length, page, limit, 0
+        )
+        self.counters.requests += 1
 
     def _store(self, batch: Batch, at: int, request: Request) -> Answer:
         _, _, encoding, data_page, length, swap_type, flags, offset, generation, _ = request
@@ -170,7 +152,7 @@ class Dispatcher:
         batch.loads[start : start + length] = payload
         return 0, encoding, length, 0
 
-    def _invalidate(self, batch: Batch, at: int, request: Request) -> Answer:
+    def _invalidate(self, batch: Batch, at: int, request: Request, done: Done) -> Answer:
         data_page, length = request[3], request[4]
         if (
             request[6]
@@ -180,16 +162,18 @@ class Dispatcher:
         ):
             return self._malformed()
         start = at * PAGE_SIZE
-        dropped = 0
+        first, dropped = done
+        malformed = 0
         invalidate = self.domain.invalidate
-        listed = KEY.iter_unpack(batch.payloads[start : start + length])
+        listed = KEY.iter_unpack(batch.payloads[start + first * KEY.size : start + length])
         for swap_type, generation, offset in listed:
             if swap_type >= MAX_SWAP_TYPES or offset >> OFFSET_BITS:
-                self.counters.refused_malformed += 1
+                malformed += 1
                 continue
             dropped += invalidate(swap_type << OFFSET_BITS | offset, generation)
+        self.counters.refused_malformed += malformed
         self.counters.invalidates += dropped
-        self.counters.invalidates_stale += length // KEY.size - dropped
+        self.counters.invalidates_stale += length // KEY.size - dropped - malformed
         return _OKAY
 
     def _invalidate_area(self, _batch: Batch, _at: int, request: Request) -> Answer:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from testbed.store.hashindex import HashIndex
-from testbed.store.protocol import MAX_SWAP_TYPES, OFFSET_BITS, PAGE_SIZE
+from testbed.store.layout import NO_LIMIT, DomainState, address_of_structure
+from testbed.store.protocol import MAX_SWAP_TYPES, OFFSET_BITS, PAGE_SIZE, Encoding
 from testbed.store.rows import Rows
 from testbed.store.state import Life
 from testbed.store.table import SharingTable
@@ -45,21 +48,45 @@ class Domain:
         self.life = life
         self.table = table
         self.rows = rows
-        self.quota_bytes = quota_bytes
         self.member = table.join(rows.group)
-        self.charged_bytes = 0
-        self.stores_processed = 0
-        """STORE requests answered since connection, failed ones included."""
-        self._frozen: int | None = None
         self._keys = rows.keys
         self._commits = rows.commits
         self._mixer = table.state.mixer(life)
         self._unmixer = pow(self._mixer, -1, 1 << 64)
         self._index = HashIndex(rows.keys)
+        self.state = DomainState(
+            table=address_of_structure(table.table_state),
+            member=address_of_structure(self.member.state),
+            rows=address_of_structure(rows.ids.state),
+            index=address_of_structure(self._index.state),
+            mixer=self._mixer,
+            seeds=tuple(table.seed(rows.group, encoding) for encoding in Encoding),
+            quota_bytes=quota_bytes,
+            frozen_limit=NO_LIMIT,
+        )
 
     def __len__(self) -> int:
         """Keys, and so references, held."""
         return len(self._index)
+
+    @property
+    def quota_bytes(self) -> int:
+        """Payload that it may be charged for."""
+        return int(self.state.quota_bytes)
+
+    @property
+    def charged_bytes(self) -> int:
+        """Payload of every page that it holds, shared or not."""
+        return int(self.state.charged_bytes)
+
+    @property
+    def stores_processed(self) -> int:
+        """STORE requests answered since connection, failed ones included."""
+        return int(self.state.stores_processed)
+
+    @stores_processed.setter
+    def stores_processed(self, count: int) -> None:
+        self.state.stores_processed = count
 
     # Credits
 
@@ -70,28 +97,30 @@ class Domain:
         It never falls: a STORE adds one to the first term and takes at most
         one from the second.
         """
-        if self._frozen is not None:
-            return self._frozen
-        left = self.quota_bytes - self.charged_bytes
-        return self.stores_processed + (left // PAGE_SIZE if left > 0 else 0)
+        state = self.state
+        if state.frozen_limit != NO_LIMIT:
+            return int(state.frozen_limit)
+        left = state.quota_bytes - state.charged_bytes
+        return int(state.stores_processed + (left // PAGE_SIZE if left > 0 else 0))
 
     @property
     def within_limit(self) -> bool:
         """Whether the next STORE is one of those that are taken."""
-        if self._frozen is not None:
-            return self._frozen > self.stores_processed
-        return self.quota_bytes - self.charged_bytes >= PAGE_SIZE
+        state = self.state
+        if state.frozen_limit != NO_LIMIT:
+            return bool(state.frozen_limit > state.stores_processed)
+        return bool(state.quota_bytes - state.charged_bytes >= PAGE_SIZE)
 
     def welcome(self, name: str, quota_bytes: int) -> None:
         """The frontend connects, perhaps again: its credits start anew."""
         self.name = name
-        self.quota_bytes = quota_bytes
-        self.stores_processed = 0
-        self._frozen = None
+        self.state.quota_bytes = quota_bytes
+        self.state.stores_processed = 0
+        self.state.frozen_limit = NO_LIMIT
 
     def freeze(self) -> None:
         """The store limit rises no more."""
-        self._frozen = self.store_limit
+        self.state.frozen_limit = self.store_limit
 
     def fits(self, key: int, length: int) -> bool:
         """Whether a payload of ``length`` bytes under ``key`` stays within the quota."""
@@ -106,20 +135,20 @@ class Domain:
         mixed = key * self._mixer & _WORD
         slot = self._index.locate(mixed)
         row = self._index.slots[slot]
-        fresh = 0 if row else self.rows.take()
+        fresh = 0 if row else self.rows.ids.take()
         try:
             page = self.table.take(self.member, encoding, payload)
         except BaseException:
             if row:
                 self._drop(row, slot)
             else:
-                self.rows.free(fresh)
+                self.rows.ids.free(fresh)
             raise
-        self.charged_bytes += len(payload)
+        self.state.charged_bytes += len(payload)
         if row:
             old = self._commits[row] >> 32
             self._commits[row] = page << 32 | generation
-            self.charged_bytes -= self.table.drop(self.member, old)
+            self.state.charged_bytes -= self.table.drop(self.member, old)
             return row
         self._keys[fresh] = mixed
         self._commits[fresh] = page << 32 | generation
@@ -132,7 +161,7 @@ class Domain:
         0 also when ``row`` (the wire's page id) or ``generation`` are not
         those of the key's last STORE.
         """
-        if not 0 < row < self.rows.end or self._keys[row] != key * self._mixer & _WORD:
+        if not 0 < row < self.rows.ids.end or self._keys[row] != key * self._mixer & _WORD:
             return 0
         commit = self._commits[row]
         return commit >> 32 if commit & _GENERATION == generation else 0
@@ -181,17 +210,16 @@ class Domain:
 
     # Recovery
 
-    def adopt(self, row: int, page: int) -> None:
-        """Takes over a row that was found; its page is ``page``, ``DAMAGED`` if it was lost."""
-        commit = self._commits[row]
-        if commit >> 32 != page:
-            self._commits[row] = page << 32 | commit & _GENERATION
-        self.charged_bytes += self.table.adopt_reference(self.member, page)
-        self._index.add(row)
-
-    def begin_adoption(self, rows: int) -> None:
-        """Makes room for so many rows at once."""
-        self._index.reserve(rows)
+    def adopt(self, found: Sequence[tuple[int, int]]) -> None:
+        """Takes over rows that were found, each with its page: ``DAMAGED`` if it was lost."""
+        commits = self._commits
+        for row, page in found:
+            commit = commits[row]
+            if commit >> 32 != page:
+                commits[row] = page << 32 | commit & _GENERATION
+        pages = [page for _, page in found]
+        self.state.charged_bytes += self.table.adopt_references(self.member, pages)
+        self._index.add_all([row for row, _ in found])
 
     # Figures
 
@@ -203,8 +231,7 @@ class Domain:
     def memory(self) -> dict[str, int]:
         """The same by part."""
         return {
-            "rows": self.rows.reserved_bytes,
-            "free_rows": self.rows.metadata_bytes,
+            "rows": self.rows.ids.reserved_bytes,
             "key_index": self._index.footprint_bytes,
         }
 
@@ -216,8 +243,8 @@ class Domain:
             self._index.remove(row)
         else:
             self._index.clear(slot)
-        self.charged_bytes -= self.table.drop(self.member, page)
+        self.state.charged_bytes -= self.table.drop(self.member, page)
         if self.charged_bytes:
-            self.rows.free(row)
+            self.rows.ids.free(row)
         else:
-            self.rows.forget()
+            self.rows.ids.forget(first=1)

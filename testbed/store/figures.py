@@ -108,7 +108,6 @@ def memory(table: SharingTable, domains: Iterable[Domain], buffers: int) -> dict
         "arena_lists": table.arena.metadata_bytes,
         **table.memory(),
         "rows": 0,
-        "free_rows": 0,
         "key_index": 0,
         "buffers": buffers,
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from array import array
+from collections.abc import Sequence
 
+from testbed.store.layout import IndexState
 from testbed.store.region import Column
 
 __all__ = ["HashIndex"]
@@ -25,18 +27,18 @@ class HashIndex:
     without looking twice.
     """
 
-    __slots__ = ("_hashes", "_mask", "_room", "_shift", "_used", "slots")
+    __slots__ = ("_hashes", "_mask", "_shift", "slots", "state")
 
     def __init__(self, hashes: Column, bits: int = _MIN_BITS) -> None:
         """An index with ``2**bits`` slots that grows and shrinks by factors of two."""
         self._hashes = hashes
-        self._used = 0
+        self.state = IndexState()
         self.slots = array("I")
         """The id in each slot, or 0."""
         self._resize(bits)
 
     def __len__(self) -> int:
-        return self._used
+        return int(self.state.used)
 
     @property
     def footprint_bytes(self) -> int:
@@ -71,8 +73,9 @@ class HashIndex:
     def fill(self, slot: int, ident: int) -> None:
         """Puts ``ident`` into the empty ``slot`` that was given for its hash."""
         self.slots[slot] = ident
-        self._used += 1
-        if self._used > self._room:
+        state = self.state
+        state.used += 1
+        if state.used > state.room:
             self._resize(len(self.slots).bit_length())
 
     def clear(self, slot: int) -> None:
@@ -85,8 +88,8 @@ class HashIndex:
                 slots[slot] = moved
                 slot = at
         slots[slot] = 0
-        self._used -= 1
-        if self._used * 8 < mask and mask >> _MIN_BITS:
+        self.state.used -= 1
+        if self.state.used * 8 < mask and mask >> _MIN_BITS:
             self._resize(mask.bit_length() - 1)
 
     def add(self, ident: int) -> None:
@@ -103,20 +106,29 @@ class HashIndex:
             at = (at + 1) & mask
         self.clear(at)
 
-    def reserve(self, count: int) -> None:
-        """Makes room for ``count`` ids in all at once."""
+    def add_all(self, idents: Sequence[int]) -> None:
+        """``add`` for many at once: makes room once, and looks things up once."""
         bits = _MIN_BITS
-        while count * 3 > 2 << bits:
+        while (len(self) + len(idents)) * 3 > 2 << bits:
             bits += 1
         if 1 << bits > len(self.slots):
             self._resize(bits)
+        slots, hashes, mask, shift = self.slots, self._hashes, self._mask, self._shift
+        for ident in idents:
+            at = hashes[ident] >> shift
+            while slots[at]:
+                at = (at + 1) & mask
+            slots[at] = ident
+        self.state.used += len(idents)
 
     def _resize(self, bits: int) -> None:
         old, size = self.slots, 1 << bits
         self.slots = slots = array("I", (0,)) * size
-        self._room = size * 2 // 3
         self._mask = mask = size - 1
         self._shift = shift = 64 - bits
+        state = self.state
+        state.slots, state.room = slots.buffer_info()[0], size * 2 // 3
+        state.mask, state.shift = mask, shift
         hashes = self._hashes
         for ident in old:
             if ident:

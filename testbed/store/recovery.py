@@ -71,14 +71,12 @@ def recover(table: SharingTable) -> Recovered:
     found = {life: survey.look(domain) for life, domain in domains.items()}
     table.adopt_pages(survey.reached())
     for life, domain in domains.items():
-        pages = found[life]
-        lost = 0
-        domain.begin_adoption(len(pages))
-        for row, page in pages:
-            if page != DAMAGED and survey.status[page] != _SOUND:
-                page = DAMAGED
-            lost += page == DAMAGED
-            domain.adopt(row, page)
+        pages = [
+            (row, page if page != DAMAGED and survey.status[page] == _SOUND else DAMAGED)
+            for row, page in found[life]
+        ]
+        domain.adopt(pages)
+        lost = domain.member.damaged
         if lost:
             log.error("%s: %d of %d rows are damaged", domain.name, lost, len(pages))
         domains.damaged += lost
@@ -91,7 +89,7 @@ class _Survey:
     def __init__(self, table: SharingTable) -> None:
         self._table = table
         self._records = table.records
-        self._end = min(table.records.found, table.records.capacity)
+        self._end = table.records.ids.found
         self.status = bytearray(self._end)
         """By page id: not looked at, sound, or not there whole."""
         self._wanted = bytearray(self._end)

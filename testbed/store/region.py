@@ -16,6 +16,7 @@ give it memory on tmpfs, so whoever maps an old file asks ``data_end`` first.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import mmap
 import os
 from array import array
@@ -65,6 +66,11 @@ class Region:
             self._memory = mmap.mmap(fd, self.size)
         finally:
             os.close(fd)
+
+    @property
+    def address(self) -> int:
+        """Where it is mapped, for the native request loop."""
+        return ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
 
     @property
     def data_end(self) -> int:

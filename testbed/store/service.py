@@ -40,7 +40,7 @@ class Service:
         self._more = False
         self._turns = 0
         with contextlib.ExitStack() as stack:
-            self.selector = stack.enter_context(selectors.DefaultSelector())
+            self.selector = stack.enter_context(selectors.EpollSelector())
             batch = Batch()
             try:
                 groups = [domain.group for domain in config.domains]
@@ -84,16 +84,16 @@ class Service:
         while something is done in slices.
         """
         waiting = self.store.continue_pending()
-        ready = self.selector.select(0 if waiting or self._more else timeout)
+        ready, served = self.store.select(self.selector, 0 if waiting or self._more else timeout)
         for key, _ in ready:
             key.data()
-        idle = not ready and not waiting
+        idle = not served and not waiting
         self._turns += 1
         if idle or self._more or not self._turns % _TURNS_TO_TIDY:
             self._more = self.store.tidy(idle=idle)
         if self._control.busy:
             self._more |= self._control.step()
-        return bool(ready)
+        return served
 
     def stop(self) -> None:
         """Ends ``run`` after the current turn."""

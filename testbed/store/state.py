@@ -33,10 +33,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from testbed.store.arena import arena_size
-from testbed.store.entries import entries_size
+from testbed.store.ids import records_size
 from testbed.store.protocol import MIN_PAYLOAD
 from testbed.store.region import Region
-from testbed.store.rows import Rows, rows_size
+from testbed.store.rows import Rows
 
 __all__ = ["LAYOUT", "Life", "State"]
 
@@ -87,10 +87,10 @@ class State:
                 if name.endswith(".new"):
                     self.remove(name)
             most = capacity_bytes // MIN_PAYLOAD + 2
-            self._rows_bytes = rows_size(most)
+            self._rows_bytes = records_size(most)
             self._warn_if_small()
             self.arena = self.region("arena", arena_size(capacity_bytes))
-            self.entries = self.region("entries", entries_size(most))
+            self.entries = self.region("entries", records_size(most))
 
     @contextlib.contextmanager
     def _or_unlocked(self) -> Iterator[None]:

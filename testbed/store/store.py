@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import asdict
 from functools import partial
+from selectors import EpollSelector
 from typing import Any
 
 from testbed.store.arena import ArenaFull
 from testbed.store.config import StoreConfig
 from testbed.store.connection import Connection
-from testbed.store.dispatcher import Dispatcher, Mark, RequestCounters
+from testbed.store.dispatcher import Mark
 from testbed.store.domain import Domain
+from testbed.store.engine import Engine, NativeEngine, PythonEngine, Ready
 from testbed.store.errors import ProtocolViolation, TransportError
 from testbed.store.figures import Peak, ResidentSetSize, mark_fields, memory, table_figures
+from testbed.store.layout import RequestCounters
 from testbed.store.records import Record, RecordSink
 from testbed.store.recovery import Recovered
 from testbed.store.state import Life
 from testbed.store.table import SharingTable
-from testbed.store.transport.interface import BATCH, Batch, Channel, Edge, Welcome
+from testbed.store.transport.interface import Batch, Channel, Edge, Welcome
 from testbed.store.verification import Slices, verification
 
 __all__ = ["Store"]
 
-_ROUNDS = 64 // BATCH
-"""Batches of one domain before the others get their turn."""
-_TURN_SECONDS = 0.1
-"""After so long its turn is over too: one INVALIDATE may drop 256 keys."""
 _MOVES_BUSY, _MOVES_IDLE = 32, 64
 """Blocks moved at most between two turns."""
 
@@ -58,14 +56,16 @@ class Store:
         self._batch = batch
         self._sink = sink
         self._edge: Edge | None = None
-        self._pending: dict[str, None] = {}
+        self._engine: Engine = PythonEngine(batch)
         self._past = RequestCounters()
         self._rss = ResidentSetSize()
-        self.busy_seconds = 0.0
+        self._busy_seconds = 0.0
 
     def use(self, edge: Edge) -> None:
         """Starts ``edge`` with this store as its listener."""
         self._edge = edge
+        if self.config.engine == "native":
+            self._engine = NativeEngine(edge.library, self._batch, self._turn)
         for domain in self.domains.values():
             detail = f"{len(domain)} pages, {domain.member.damaged} damaged"
             self.event(None, "recovered", f"{domain.name}: {detail}")
@@ -95,8 +95,9 @@ class Store:
                 raise TransportError(f"no file for the rows of {name}: {error}") from error
             found = self.domains[life] = Domain(name, life, self.table, rows)
         found.welcome(name, settings.quota_bytes)
-        dispatcher = Dispatcher(found, channel.nr_data_pages, partial(self._marked, name))
-        self.connections[name] = Connection(found, channel, dispatcher)
+        connection = Connection(name, found, channel, partial(self._marked, name))
+        self.connections[name] = connection
+        self._engine.attach(connection)
         welcome = Welcome(found.store_limit, len(found))
         detail = (
             f"{channel.nr_data_pages} data pages, store limit {welcome.store_limit}, "
@@ -110,11 +111,10 @@ class Store:
         connection = self.connections.pop(name, None)
         if connection is None:
             return
-        self._pending.pop(name, None)
+        self._engine.detach(connection)
         domain = connection.domain
         count = len(domain) if keep else self._leave(domain)
-        for counter, value in asdict(connection.counters).items():
-            setattr(self._past, counter, getattr(self._past, counter) + value)
+        self._past.add(connection.counters)
         what = "kept" if keep else "dropped"
         self.event(name, "disconnected", f"{reason}; {count} references {what}")
 
@@ -141,34 +141,37 @@ class Store:
         One whose last turn was cut short waits for its next: events that it
         sends meanwhile gain it nothing.
         """
-        if name not in self._pending:
-            self._turn(name)
-
-    def _turn(self, name: str) -> None:
         connection = self.connections.get(name)
-        if connection is None:
-            return
+        if connection is not None and not connection.state.ready:
+            self._turn(connection)
+
+    def _turn(self, connection: Connection) -> None:
         start = time.monotonic()
+        connection.state.ready = 0
         try:
-            more = self._serve(connection, start + _TURN_SECONDS)
+            connection.state.ready = self._engine.serve(connection)
         except (ProtocolViolation, ArenaFull) as error:
             assert self._edge is not None
-            self.event(name, "violation", str(error))
-            self._edge.disconnect(name, f"violation: {error}")
-        else:
-            if more:
-                self._pending[name] = None
-            else:
-                self._pending.pop(name, None)
-        self.busy_seconds += time.monotonic() - start
+            self.event(connection.name, "violation", str(error))
+            self._edge.disconnect(connection.name, f"violation: {error}")
+        self._busy_seconds += time.monotonic() - start
 
     # What the loop asks
 
     def continue_pending(self) -> bool:
         """Gives every domain whose turn was over another one; whether any still waits."""
-        for name in list(self._pending):
-            self._turn(name)
-        return bool(self._pending)
+        waiting = [c for c in self.connections.values() if c.state.ready]
+        for connection in waiting:
+            self._turn(connection)
+        return any(connection.state.ready for connection in waiting)
+
+    def select(self, selector: EpollSelector, timeout: float) -> tuple[Ready, bool]:
+        """Waits up to ``timeout`` seconds and serves meanwhile whom it can.
+
+        Returns what is ready in ``selector``, and whether anything happened.
+        """
+        assert self._edge is not None
+        return self._engine.select(selector, self._edge.events_fd(), timeout)
 
     def tidy(self, *, idle: bool) -> bool:
         """Gives some memory back, more when nothing else is to do; whether it goes on."""
@@ -201,7 +204,7 @@ class Store:
             "records_written": self._sink.sequence - self._sink.dropped,
             "records_dropped": self._sink.dropped,
             "domains": {name: self._domain_stats(c) for name, c in self.connections.items()},
-            "past_connections": asdict(self._past),
+            "past_connections": self._past.as_dict(),
         }
 
     def marks(self) -> Record:
@@ -229,26 +232,6 @@ class Store:
         return {"ok": True}
 
     # Inside
-
-    def _serve(self, connection: Connection, end: float) -> bool:
-        exchange, handle, batch = (
-            connection.channel.exchange,
-            connection.dispatcher.handle,
-            self._batch,
-        )
-        count = exchange(0, BATCH)
-        for _ in range(_ROUNDS):
-            if not count:
-                return False
-            handle(batch, count)
-            if time.monotonic() > end:
-                exchange(count, 0)
-                return True
-            count = exchange(count, BATCH)
-        if count:
-            handle(batch, count)
-            exchange(count, 0)
-        return True
 
     def _marked(self, name: str, mark: Mark) -> None:
         connection = self.connections[name]
@@ -283,7 +266,7 @@ class Store:
             "stores": sum(c.stores for c in counters),
             "loads": sum(c.loads for c in counters),
             "shared_hits": self.table.shared_hits,
-            "busy_seconds": round(self.busy_seconds, 6),
+            "busy_seconds": round(self._busy_seconds + self._engine.busy_seconds, 6),
             "rss_bytes": self._rss.read(),
         }
 
@@ -296,5 +279,5 @@ class Store:
             "stores_processed": domain.stores_processed,
             "references": domain.member.references,
             "distinct_bytes": domain.member.distinct_bytes,
-            "requests": asdict(connection.counters),
+            "requests": connection.counters.as_dict(),
         }

@@ -17,15 +17,18 @@ sharers, members and the index, is derived from the domains' rows: see
 
 from __future__ import annotations
 
-import hashlib
+import ctypes
 import sys
 from array import array
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import xxhash
 
 from testbed.store.arena import Arena
 from testbed.store.entries import DAMAGED, Entries
 from testbed.store.hashindex import HashIndex
+from testbed.store.layout import MemberState, TableState, address_of_structure
 from testbed.store.protocol import MIN_PAYLOAD
 from testbed.store.state import State
 
@@ -33,20 +36,7 @@ __all__ = ["Counts", "DamagedPage", "Entry", "Member", "SharingTable", "fingerpr
 
 Fingerprint = Callable[[bytes, int], int]
 
-
-def _blake2b(payload: bytes, seed: int) -> int:
-    digest = hashlib.blake2b(payload, digest_size=8, key=seed.to_bytes(8, "little"))
-    return int.from_bytes(digest.digest(), "little")
-
-
-fingerprint: Fingerprint
-"""XXH3 where Debian's python3-xxhash is there, else BLAKE2b (10 times slower)."""
-try:
-    import xxhash
-except ImportError:
-    fingerprint = _blake2b
-else:
-    fingerprint = xxhash.xxh3_64_intdigest
+fingerprint: Fingerprint = xxhash.xxh3_64_intdigest
 
 
 class DamagedPage(Exception):
@@ -63,15 +53,21 @@ class Entry:
     """Bytes of payload."""
 
 
+_SPARE = 64
+"""More than is needed now, where something grows by one page at a time."""
+
+
 class Counts:
     """Small numbers by page id: a byte each, and a dictionary for the few beyond."""
 
-    __slots__ = ("_bytes", "_more")
+    __slots__ = ("_bytes", "_more", "moved")
 
     def __init__(self, other: Counts | None = None) -> None:
         """All 0, or a copy of ``other``."""
         self._bytes: bytearray = bytearray(other._bytes if other else b"")
         self._more: dict[int, int] = dict(other._more if other else {})
+        self.moved: Callable[[bytearray], None] | None = None
+        """Called when the bytes have got another place."""
 
     @property
     def metadata_bytes(self) -> int:
@@ -82,11 +78,18 @@ class Counts:
         count = self._bytes[page] if page < len(self._bytes) else 0
         return self._more[page] if count == _MANY else count
 
+    def reserve(self, end: int) -> None:
+        """Makes room for the page ids below ``end``, and some more."""
+        counts = self._bytes
+        if end > len(counts):
+            counts.extend(bytes(end + _SPARE + end // 32 - len(counts)))
+            if self.moved:
+                self.moved(counts)
+
     def add(self, page: int) -> int:
         """One more; how many there were."""
+        self.reserve(page + 1)
         counts = self._bytes
-        if page >= len(counts):
-            counts.extend(bytes(page + 1 + page // 32 - len(counts)))
         count = counts[page]
         if count < _MANY - 1:
             counts[page] = count + 1
@@ -125,22 +128,38 @@ class Counts:
 _MANY = 255
 
 
-@dataclass(slots=True, eq=False)
 class Member:
-    """One domain that holds pages, in the table's eyes; two are never equal."""
+    """One domain that holds pages, in the table's eyes."""
 
-    group: int
-    counts: Counts = field(default_factory=Counts)
-    """How many references this domain has to each page, by page id."""
-    references: int = 0
-    distinct_bytes: int = 0
-    """Payload of the distinct pages that this domain holds."""
-    damaged: int = 0
-    """References whose page was lost."""
+    __slots__ = ("counts", "damaged", "group", "state")
+
+    def __init__(self, group: int) -> None:
+        """Holds nothing yet."""
+        self.group = group
+        self.state = MemberState(group=group)
+        self.counts = Counts()
+        """How many references this domain has to each page, by page id."""
+        self.counts.moved = self._counts_moved
+        self.damaged = 0
+        """References whose page was lost."""
+
+    @property
+    def references(self) -> int:
+        """Rows that refer to a page, lost ones included."""
+        return int(self.state.references)
+
+    @property
+    def distinct_bytes(self) -> int:
+        """Payload of the distinct pages that this domain holds."""
+        return int(self.state.distinct_bytes)
 
     def count(self, page: int) -> int:
         """References to ``page``."""
         return self.counts[page]
+
+    def _counts_moved(self, counts: bytearray) -> None:
+        self.state.counts = ctypes.addressof(ctypes.c_char.from_buffer(counts))
+        self.state.nr_counts = len(counts)
 
 
 class SharingTable:
@@ -154,14 +173,25 @@ class SharingTable:
         self._digest = digest
         self._offsets = self.records.offsets
         self._lengths = self.records.lengths
-        self._sharers = array("H", [0])
         self._index = HashIndex(self.records.fingerprints)
+        self.table_state = TableState(
+            arena=address_of_structure(self.arena.state),
+            entries=address_of_structure(self.records.ids.state),
+            index=address_of_structure(self._index.state),
+        )
+        self._set_sharers(1)
         self.members: list[Member] = []
         self._seeds: dict[int, int] = {}
-        self.payload_bytes = 0
+
+    @property
+    def payload_bytes(self) -> int:
         """Payload of the distinct pages held, counted by the table."""
-        self.shared_hits = 0
+        return int(self.table_state.payload_bytes)
+
+    @property
+    def shared_hits(self) -> int:
         """Payloads that were found to be kept already."""
+        return int(self.table_state.shared_hits)
 
     def __len__(self) -> int:
         """Distinct pages held."""
@@ -190,10 +220,7 @@ class SharingTable:
         Raises ``ArenaFull`` when it is new and the arena's capacity is used up.
         """
         group = member.group
-        seed = self._seeds.get(group << 8 | encoding)
-        if seed is None:
-            seed = self._seed(group, encoding)
-        value = self._digest(payload, seed)
+        value = self._digest(payload, self.seed(group, encoding))
         length = len(payload)
         candidates, slot = self._index.matches(value)
         for page in candidates:
@@ -203,15 +230,15 @@ class SharingTable:
                 and self.records.encodings[page] == encoding
                 and self.arena.get(self._offsets[page], length) == payload
             ):
-                self.shared_hits += 1
+                self.table_state.shared_hits += 1
                 break
         else:
             page = self._insert(group, encoding, value, payload)
             self._index.fill(slot, page)
         if not member.counts.add(page):
             self._sharers[page] += 1
-            member.distinct_bytes += length
-        member.references += 1
+            member.state.distinct_bytes += length
+        member.state.references += 1
         return page
 
     def drop(self, member: Member, page: int) -> int:
@@ -223,13 +250,13 @@ class SharingTable:
             if not member.damaged:
                 raise KeyError(page)
             member.damaged -= 1
-            member.references -= 1
+            member.state.references -= 1
             return MIN_PAYLOAD
         left = member.counts.subtract(page)
         length = self._lengths[page]
-        member.references -= 1
+        member.state.references -= 1
         if not left:
-            member.distinct_bytes -= length
+            member.state.distinct_bytes -= length
             sharers = self._sharers[page] - 1
             self._sharers[page] = sharers
             if not sharers:
@@ -238,12 +265,12 @@ class SharingTable:
 
     def read(self, page: int) -> tuple[int, bytes]:
         """Encoding and payload of ``page``; ``DamagedPage`` if its bytes changed."""
-        if page == DAMAGED:
-            raise DamagedPage("a page that was lost")
         records = self.records
+        if page >= records.ids.end:  # DAMAGED, or a row that was damaged itself
+            raise DamagedPage("a page that was lost")
         encoding = records.encodings[page]
         payload = self.arena.get(self._offsets[page], self._lengths[page])
-        seed = self._seed(records.groups[page], encoding)
+        seed = self.seed(records.groups[page], encoding)
         if self._digest(payload, seed) != records.fingerprints[page]:
             raise DamagedPage(f"page {page}")
         return encoding, payload
@@ -278,28 +305,33 @@ class SharingTable:
         Nobody refers to them yet. Everything else is free.
         """
         records, offsets, lengths = self.records, self._offsets, self._lengths
-        records.recover(reached)
-        known = (page for page in range(1, records.end) if reached[page])
+        records.ids.recover(reached)
+        known = (page for page in range(1, records.ids.end) if reached[page])
         order = sorted(offsets[page] << 32 | page for page in known)
         found = [word & 0xFFFFFFFF for word in order]
-        self._index.reserve(len(found))
-        for page in found:
-            self._index.add(page)
-            self.payload_bytes += lengths[page]
-        self._sharers = array("H", bytes(2 * records.end))
+        self._index.add_all(found)
+        self.table_state.payload_bytes += sum(map(lengths.__getitem__, found))
+        self._set_sharers(records.ids.end)
         self.arena.recover(((offsets[page], lengths[page]) for page in found), self._moved)
 
-    def adopt_reference(self, member: Member, page: int) -> int:
-        """Counts a reference that was found; what it is charged."""
-        member.references += 1
-        if page == DAMAGED:
-            member.damaged += 1
-            return MIN_PAYLOAD
-        length = self._lengths[page]
-        if not member.counts.add(page):
-            self._sharers[page] += 1
-            member.distinct_bytes += length
-        return length
+    def adopt_references(self, member: Member, pages: Sequence[int]) -> int:
+        """Counts references that were found, ``DAMAGED`` ones too; what they are charged."""
+        charged = distinct = 0
+        lengths, sharers, add = self._lengths, self._sharers, member.counts.add
+        member.counts.reserve(self.records.ids.end)
+        for page in pages:
+            if page == DAMAGED:
+                member.damaged += 1
+                charged += MIN_PAYLOAD
+                continue
+            length = lengths[page]
+            charged += length
+            if not add(page):
+                sharers[page] += 1
+                distinct += length
+        member.state.references += len(pages)
+        member.state.distinct_bytes += distinct
+        return charged
 
     # Figures
 
@@ -312,8 +344,7 @@ class SharingTable:
         """The same by part."""
         records = self.records
         return {
-            "entries": records.reserved_bytes,
-            "free_entries": records.metadata_bytes,
+            "entries": records.ids.reserved_bytes,
             "sharers": sys.getsizeof(self._sharers),
             "table_index": self._index.footprint_bytes,
             "reference_counts": sum(m.counts.metadata_bytes for m in self.members),
@@ -321,7 +352,8 @@ class SharingTable:
 
     def columns(self) -> tuple[array[int], array[int]]:
         """Copies of the columns *number of sharing domains* and *length*."""
-        return self._sharers[:], self.records.copy_of_lengths(len(self._sharers))
+        end = self.records.ids.end
+        return self._sharers[:end], self.records.copy_of_lengths(end)
 
     def entries(self) -> Iterator[Entry]:
         """The rows, by page id."""
@@ -331,36 +363,46 @@ class SharingTable:
 
     # Inside
 
-    def _seed(self, group: int, encoding: int) -> int:
+    def seed(self, group: int, encoding: int) -> int:
+        """Secret seed of the fingerprints of ``group``'s pages in ``encoding``."""
         key = group << 8 | encoding
         seed = self._seeds.get(key)
         if seed is None:
             seed = self._seeds[key] = self.state.seed(group, encoding)
         return seed
 
+    def _set_sharers(self, end: int) -> None:
+        """Nobody shares any of the ids below ``end``."""
+        self._sharers = array("H", bytes(2 * end))
+        self._sharers_moved()
+
+    def _sharers_moved(self) -> None:
+        self.table_state.sharers, self.table_state.nr_sharers = self._sharers.buffer_info()
+
     def _insert(self, group: int, encoding: int, value: int, payload: bytes) -> int:
         records = self.records
-        page = records.take()
+        page = records.ids.take()
         try:
             offset = self.arena.put(page, payload, self._moved)
         except BaseException:
-            records.free(page)
+            records.ids.free(page)
             raise
         records.write(page, value, offset, len(payload), encoding, group)
         if page >= len(self._sharers):
-            self._sharers.append(0)
-        self.payload_bytes += len(payload)
+            self._sharers.extend(array("H", bytes(2 * (_SPARE + page // 32))))
+            self._sharers_moved()
+        self.table_state.payload_bytes += len(payload)
         return page
 
     def _delete(self, page: int, length: int) -> None:
         self._index.remove(page)
         self.arena.release(self._offsets[page])
-        self.payload_bytes -= length
+        self.table_state.payload_bytes -= length
         if self.payload_bytes:
-            self.records.free(page)
+            self.records.ids.free(page)
         else:
-            self.records.forget()
-            self._sharers = array("H", [0])
+            self.records.ids.forget()
+            self._set_sharers(1)
 
     def _moved(self, page: int, offset: int) -> None:
         self._offsets[page] = offset

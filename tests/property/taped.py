@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
+
 from testbed.store.region import Region
 from testbed.store.state import State
+from testbed.store.transport.native import RingLibrary
+from tests.unit.store.support import native_folder
 
 GROUPS = ["a", "b"]
 
@@ -88,3 +93,25 @@ class TapedState(State):
     def rename(self, old, new):
         self.tape.files[new] = self.tape.files.pop(old)
         self.tape.cut()
+
+
+@functools.cache
+def taped_library() -> RingLibrary:
+    """The native piece, built so that it tells of every write; see ``Listening``."""
+    return RingLibrary(native_folder() / "libpageshare_tape.so")
+
+
+class Listening:
+    """While it lasts, what the native piece writes is cut on a tape, write by write."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._callback = ctypes.CFUNCTYPE(None)(tape.cut)
+        library = ctypes.CDLL(str(native_folder() / "libpageshare_tape.so"))
+        self._hook = ctypes.c_void_p.in_dll(library, "pageshare_tape")
+
+    def __enter__(self) -> Listening:
+        self._hook.value = ctypes.cast(self._callback, ctypes.c_void_p).value
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hook.value = None

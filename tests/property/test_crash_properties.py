@@ -5,16 +5,22 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from testbed.store.connection import Connection
 from testbed.store.domain import Domain, pack_key
-from testbed.store.protocol import OFFSET_BITS, PAGE_SIZE
+from testbed.store.engine import NativeEngine
+from testbed.store.protocol import KEY, OFFSET_BITS, PAGE_SIZE, Op, Status
 from testbed.store.recovery import recover
 from testbed.store.state import Life
 from testbed.store.table import SharingTable
+from testbed.store.transport.inprocess import InProcessChannel
+from testbed.store.transport.interface import Batch
 from testbed.store.verification import problems
-from tests.property.taped import TapedState
+from tests.property.taped import Listening, TapedState, taped_library
+from tests.unit.store.support import Frontend, request
 
 QUOTA = 2 * PAGE_SIZE
 GROUP_OF = {1: 0, 2: 0, 3: 1}
@@ -31,7 +37,10 @@ class Machine:
     """A table and its domains, as the service has them."""
 
     state: TapedState
+    native: bool = False
+    """Whether STORE and INVALIDATE go through the ring to the native engine."""
     domains: dict[Life, Domain] = field(default_factory=dict)
+    answered_natively: int = 0
 
     def __post_init__(self):
         self.table = SharingTable(self.state)
@@ -65,6 +74,46 @@ class Machine:
                 found[life, key] = (generation, self.table.read(page)[1], row)
         return found
 
+    def store(self, domain: Domain, key: int, generation: int, payload: bytes, encoding=1):
+        if not self.native:
+            domain.store(key, generation, encoding, payload)
+            return
+        self.ask(
+            domain,
+            payload,
+            Op.STORE,
+            encoding=encoding,
+            swap_type=key >> OFFSET_BITS,
+            offset=key & (1 << OFFSET_BITS) - 1,
+            generation=generation,
+        )
+
+    def invalidate(self, domain: Domain, key: int, generation: int):
+        if self.native:
+            payload = KEY.pack(key >> OFFSET_BITS, generation, key & (1 << OFFSET_BITS) - 1)
+            self.ask(domain, payload, Op.INVALIDATE)
+        else:
+            domain.invalidate(key, generation)
+
+    def ask(self, domain: Domain, payload: bytes, op: Op, **fields) -> None:
+        """One request through a ring of its own to the native engine."""
+        frontend, batch = Frontend(1), Batch()
+        channel = InProcessChannel(taped_library(), batch, frontend.shared)
+        connection = Connection("domU", domain, channel, lambda _: None)
+        engine = NativeEngine(taped_library(), batch, lambda _: None)
+        engine.attach(connection)
+        frontend.write_page(0, payload)
+        frontend.send(request(op, length=len(payload), **fields))
+        domain.state.quota_bytes = 1 << 30  # ``store`` has seen to the quota
+        with Listening(self.state.tape):
+            engine.serve(connection)
+        domain.state.quota_bytes = QUOTA
+        (response,) = frontend.receive()
+        assert response.status == Status.OKAY
+        self.answered_natively += not engine.asides
+        channel.close()
+        frontend.close()
+
     def close(self):
         for region in self.state.tape.files.values():
             region.close()
@@ -81,7 +130,7 @@ def store(domid, key, generation, seed, length):
     def run(machine: Machine):
         domain = machine.domain(domid)
         if domain.fits(key, length):
-            domain.store(key, generation, 1, content(seed, length))
+            machine.store(domain, key, generation, content(seed, length))
         else:
             domain.discard(key)  # as the dispatcher does
 
@@ -98,13 +147,13 @@ def again(domid, seed):
         row = used[seed % len(used)]
         commit = domain.rows.commits[row]
         encoding, payload = machine.table.read(commit >> 32)
-        domain.store(domain.key(row), commit & 0xFFFFFFFF, encoding, payload)
+        machine.store(domain, domain.key(row), commit & 0xFFFFFFFF, payload, encoding)
 
     return run
 
 
 def invalidate(domid, key, generation):
-    return lambda machine: machine.domain(domid).invalidate(key, generation)
+    return lambda machine: machine.invalidate(machine.domain(domid), key, generation)
 
 
 def invalidate_area(domid, swap_type):
@@ -148,7 +197,7 @@ def check_killed(files, before, after, operation) -> None:
     """One kill: nothing that was complete is lost, and the operation can be done again."""
     machine = Machine(TapedState(CAPACITY, SECRET, files))
     assert machine.domains.damaged == 0
-    assert machine.table.arena._top <= machine.table.arena._scratch
+    assert machine.table.arena.state.top <= machine.table.arena.state.scratch
     held = machine.held()
     for key in before.keys() | after.keys() | held.keys():
         assert held.get(key) in (before.get(key), after.get(key)), key
@@ -174,38 +223,13 @@ def check_killed_again(files, before, after) -> None:
     first.close()
 
 
-@settings(
-    max_examples=120, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
-)
-@given(st.lists(operations, min_size=1, max_size=14))
-def test_a_kill_at_any_write_loses_nothing(steps):
-    machine = Machine(TapedState(CAPACITY, SECRET))
+def cut_every_write(steps, *, native: bool, again: int = 0):
+    """Runs ``steps``; kills at every write, and every ``again``-th time the next store too."""
+    machine = Machine(TapedState(CAPACITY, SECRET), native)
     tape = machine.state.tape
     for domid in GROUP_OF:
         machine.domain(domid)
-    for operation in steps:
-        before = machine.held()
-        tape.running = True
-        operation(machine)
-        tape.running = False
-        after = machine.held()
-        for snapshot in tape.snapshots:
-            check_killed(snapshot, before, after, operation)
-        tape.snapshots.clear()
-        assert problems(machine.table, machine.domains.values()) == []
-    assert all(key >> OFFSET_BITS < 2 for _, key in machine.held())
-    machine.close()
-
-
-def test_every_step_of_a_long_history_survives():
-    """One history that fills the arena, moves blocks both ways and replaces pages."""
-    machine = Machine(TapedState(CAPACITY, SECRET))
-    tape = machine.state.tape
-    steps = [store(domid, n, 1, n, 700 + 16 * n) for n in range(8) for domid in (1, 3)]
-    steps += [invalidate(1, n, 1) for n in range(0, 8, 2)]
-    steps += [move_together, store(1, 3, 2, 3, 724), tidy, invalidate(3, 0, 1), tidy, tidy]
-    steps += [restart(3, 7), move_together, again(1, 2)]
-    cuts = moves = 0
+    cuts = 0
     for operation in steps:
         before = machine.held()
         tape.running = True
@@ -214,11 +238,36 @@ def test_every_step_of_a_long_history_survives():
         after = machine.held()
         for number, snapshot in enumerate(tape.snapshots):
             check_killed(snapshot, before, after, operation)
-            if not number % 5:
+            if again and not number % again:
                 check_killed_again(snapshot, before, after)
         cuts += len(tape.snapshots)
         tape.snapshots.clear()
-        moves = machine.table.arena.moves
+        assert problems(machine.table, machine.domains.values()) == []
+    assert all(key >> OFFSET_BITS < 2 for _, key in machine.held())
+    moves = machine.table.arena.moves
+    machine.close()
+    return cuts, moves, machine.answered_natively
+
+
+@settings(
+    max_examples=120, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+@given(st.lists(operations, min_size=1, max_size=14), st.booleans())
+def test_a_kill_at_any_write_loses_nothing(steps, native):
+    cut_every_write(steps, native=native)
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_every_step_of_a_long_history_survives(native):
+    """One history that fills the arena, moves blocks both ways and replaces pages."""
+    steps = [store(domid, n, 1, n, 700 + 16 * n) for n in range(8) for domid in (1, 3)]
+    steps += [invalidate(1, n, 1) for n in range(0, 8, 2)]
+    steps += [store(1, n, 1, n + 9, 650 + 16 * n) for n in range(0, 6, 2)]
+    steps += [store(2, n, 2, n + 9, 650 + 16 * n) for n in range(0, 6, 2)]
+    steps += [move_together, store(1, 3, 2, 3, 724), tidy, invalidate(3, 0, 1), tidy, tidy]
+    steps += [restart(3, 7), move_together, again(1, 2)]
+    cuts, moves, answered_natively = cut_every_write(steps, native=native, again=5)
     assert moves > 4
     assert cuts > 200
-    machine.close()
+    if native:
+        assert answered_natively > 15

@@ -2,44 +2,15 @@
 /*
  * The store's end of a pageshare ring.
  *
- * Python makes one call for each batch: answer the last one, take the next.
- * Everything that has to touch memory shared with a domU, or needs a barrier,
- * happens here; what the bytes mean is decided in Python, on private copies.
+ * One call for each batch: answer the last one, take the next.  Everything that
+ * has to touch memory shared with a domU, or needs a barrier, happens here (but
+ * for a page that requests.c fills for a LOAD); what the bytes mean is decided
+ * elsewhere, on private copies.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared.h"
-
-#define IMPOSSIBLE_INDEX	(-1)
-#define WRONG_USE		(-2)
-#define NOTIFY			(1 << 16)
-
-/* Private memory for one batch; payload i lies at i * 4096. */
-struct pageshare_batch {
-	struct xen_pageshare_request *requests;
-	uint8_t *payloads;
-	struct xen_pageshare_response *responses;
-	uint8_t *loads;
-};
-
-struct pageshare_back {
-	struct xen_pageshare_sring *ring;	/* shared */
-	uint8_t *data;				/* shared: the data pages */
-	uint32_t nr_entries;			/* of the ring, a power of two */
-	uint32_t nr_data_pages;
-	uint32_t req_cons;			/* requests taken so far */
-	uint32_t rsp_prod;			/* responses published so far */
-	struct pageshare_batch batch;
-};
-
-struct pageshare_back *pageshare_back_open(void *ring, uint32_t order,
-					   void *data, uint32_t nr_data_pages,
-					   const struct pageshare_batch *batch);
-void pageshare_back_close(struct pageshare_back *back);
-int pageshare_back_exchange(struct pageshare_back *back, uint32_t count,
-			    uint32_t max);
-void pageshare_copy_words(uint32_t *to, const uint32_t *shared, uint32_t count);
+#include "back_ring.h"
 
 /*
  * Attaches to a ring of 2^order pages, mapped one behind the other, that the
@@ -90,7 +61,8 @@ static void copy_load(struct pageshare_back *back, uint32_t i)
 	const struct xen_pageshare_request *request = &back->batch.requests[i];
 	const struct xen_pageshare_response *response = &back->batch.responses[i];
 
-	if (response->op != XEN_PAGESHARE_OP_LOAD ||
+	if (back->loaded & 1u << i ||
+	    response->op != XEN_PAGESHARE_OP_LOAD ||
 	    response->status != XEN_PAGESHARE_OKAY ||
 	    response->length > PAGE_BYTES ||
 	    request->data_page >= back->nr_data_pages)
@@ -133,6 +105,8 @@ static int drain(struct pageshare_back *back, uint32_t max)
 		return IMPOSSIBLE_INDEX;
 	if (waiting > max)
 		waiting = max;
+	if (waiting > PAGESHARE_BATCH)
+		waiting = PAGESHARE_BATCH;
 	barrier_read();
 	for (i = 0; i < waiting; i++) {
 		struct xen_pageshare_request *request = &back->batch.requests[i];
@@ -146,6 +120,7 @@ static int drain(struct pageshare_back *back, uint32_t max)
 			       request->length);
 	}
 	back->req_cons += waiting;
+	back->loaded = 0;
 	return (int)waiting;
 }
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from testbed.store.errors import ProtocolViolation
 from testbed.store.protocol import MAX_DATA_PAGES, MAX_RING_ORDER, PAGE_SIZE
 from testbed.store.state import Life
-from testbed.store.transport.interface import Batch, Listener, Source, Welcome
+from testbed.store.transport.interface import Batch, Listener, NativeEnd, Source, Welcome
 from testbed.store.transport.native import BackRing, RingLibrary, address_of
 
 __all__ = ["InProcessChannel", "InProcessEdge", "SharedMemory"]
@@ -60,6 +60,7 @@ class InProcessChannel:
 
     def __init__(self, library: RingLibrary, batch: Batch, shared: SharedMemory) -> None:
         self._shared = shared
+        self._library = library
         self._ring = BackRing(
             library,
             batch,
@@ -82,6 +83,11 @@ class InProcessChannel:
             os.eventfd_write(self._shared.to_frontend, 1)
         return taken
 
+    def native(self) -> NativeEnd:
+        """See ``Channel.native``."""
+        notify, event = self._library.notify_eventfd, self._shared.to_frontend
+        return NativeEnd(self._ring.handle, notify, event, 0)
+
     def close(self) -> None:
         """See ``Channel.close``."""
         self._ring.close()
@@ -92,7 +98,7 @@ class InProcessEdge:
     """Connects a ``SharedMemory`` under a configured domain's name."""
 
     def __init__(self, library: RingLibrary, batch: Batch) -> None:
-        self._library = library
+        self.library = library
         self._batch = batch
         self._listener: Listener | None = None
         self._channels: dict[str, tuple[InProcessChannel, SharedMemory]] = {}
@@ -110,12 +116,16 @@ class InProcessEdge:
         """See ``Edge.sources``."""
         return ((self._events.fileno(), self._wake),)
 
+    def events_fd(self) -> int | None:
+        """See ``Edge.events_fd``: each frontend has an event of its own."""
+        return None
+
     def attach(self, name: str, shared: SharedMemory, life: Life | None = None) -> Welcome:
         """Connects a frontend, which has initialised its ring, as ``life`` or as a new one."""
         assert self._listener is not None
         if life is None:
             life = Life(1 + sum(map(ord, name)) % 1000, secrets.randbits(64))
-        channel = InProcessChannel(self._library, self._batch, shared)
+        channel = InProcessChannel(self.library, self._batch, shared)
         self._channels[name] = channel, shared
         self._names[shared.to_store] = name
         self._events.register(shared.to_store, select.EPOLLIN)

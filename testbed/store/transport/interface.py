@@ -5,12 +5,24 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from testbed.store.protocol import PAGE_SIZE, REQUEST, RESPONSE
 from testbed.store.state import Life
 
-__all__ = ["BATCH", "Batch", "Channel", "Edge", "Listener", "Source", "Welcome"]
+if TYPE_CHECKING:
+    from testbed.store.transport.native import RingLibrary
+
+__all__ = [
+    "BATCH",
+    "Batch",
+    "Channel",
+    "Edge",
+    "Listener",
+    "NativeEnd",
+    "Source",
+    "Welcome",
+]
 
 BATCH = 16
 """Requests taken at once, however large the ring is: answers go out after as
@@ -42,6 +54,16 @@ class Batch:
         return sum(map(len, (self.requests, self.payloads, self.responses, self.loads)))
 
 
+class NativeEnd(NamedTuple):
+    """A channel as the native loop sees it; the first three are addresses."""
+
+    ring: int
+    notify: int
+    """``int notify(void *handle, uint32_t port)``: signals the frontend."""
+    notify_handle: int
+    port: int
+
+
 class Channel(Protocol):
     """A ring and data pages shared with one connected frontend."""
 
@@ -57,6 +79,9 @@ class Channel(Protocol):
         only answers. Raises ``ProtocolViolation`` when the frontend's index is
         impossible.
         """
+
+    def native(self) -> NativeEnd:
+        """For the native loop, which exchanges batches itself."""
 
     def close(self) -> None:
         """Unmaps everything and lets go of the event channel. Never raises."""
@@ -99,11 +124,21 @@ class Listener(Protocol):
 class Edge(Protocol):
     """Finds frontends, shakes hands with them, and tells a ``Listener``."""
 
+    @property
+    def library(self) -> RingLibrary:
+        """The native piece that its channels use."""
+
     def start(self, listener: Listener) -> None:
         """Begins to look for the configured domains."""
 
     def sources(self) -> Iterable[Source]:
         """The file descriptors to wait for."""
+
+    def events_fd(self) -> int | None:
+        """Where ports that have fired are read, and written back to unmask them.
+
+        None where events are not of that kind.
+        """
 
     def disconnect(self, name: str, reason: str) -> None:
         """Ends ``name``'s connection (after a violation) and refuses a new one."""

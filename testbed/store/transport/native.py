@@ -1,21 +1,33 @@
-"""The native piece, ``native/back_ring.c``, through ctypes."""
+"""The native piece, ``native/*.c``, through ctypes."""
 
 from __future__ import annotations
 
 import ctypes
 import mmap
 import os
+from enum import IntEnum
 from pathlib import Path
 
 from testbed.store.errors import ProtocolViolation, TransportError
+from testbed.store.layout import ConnectionState, LoopState
 from testbed.store.transport.interface import Batch
 
-__all__ = ["LIBRARY_NAME", "BackRing", "RingLibrary", "address_of"]
+__all__ = ["LIBRARY_NAME", "BackRing", "Outcome", "RingLibrary", "address_of"]
 
 LIBRARY_NAME = "libpageshare_ring.so"
 _IMPOSSIBLE_INDEX = -1
 _NOTIFY = 1 << 16
 _ENVIRONMENT = "PAGESHARE_RING_LIBRARY"
+
+
+class Outcome(IntEnum):
+    """What ``serve`` and ``wait`` return, see ``native/loop.c``."""
+
+    VIOLATION = -1
+    SERVED = 0
+    MORE = 1
+    ASIDE = 2
+    OTHER = 3
 
 
 def address_of(memory: mmap.mmap) -> int:
@@ -60,8 +72,26 @@ class RingLibrary:
         self.close.restype, self.close.argtypes = None, [pointer]
         self.exchange = library.pageshare_back_exchange
         self.exchange.argtypes = [pointer, word, word]
+        self._serve = library.pageshare_serve
+        self._serve.argtypes = [pointer, ctypes.c_uint64]
+        self._wait = library.pageshare_wait
+        self._wait.argtypes = [pointer, ctypes.c_int]
+        notify = ctypes.cast(library.pageshare_notify_eventfd, pointer).value
+        assert notify
+        self.notify_eventfd: int = notify
+        """Address of a function that signals an eventfd, given as its handle."""
         self.copy_words = library.pageshare_copy_words
         self.copy_words.restype, self.copy_words.argtypes = None, [pointer, pointer, word]
+
+    def serve(self, connection: ConnectionState, end: int) -> int:
+        """Gives a connection a turn until the monotonic time ``end`` in nanoseconds."""
+        outcome: int = self._serve(ctypes.byref(connection), end)
+        return outcome
+
+    def wait(self, loop: LoopState, milliseconds: int) -> int:
+        """Waits for events and serves who sent them."""
+        outcome: int = self._wait(ctypes.byref(loop), milliseconds)
+        return outcome
 
     def read_words(self, address: int, count: int) -> list[int]:
         """Copies ``count`` 32-bit words out of shared memory, each read once."""
@@ -91,6 +121,11 @@ class BackRing:
         if not handle:
             raise MemoryError("no memory for a ring")
         self._handle = ctypes.c_void_p(handle)
+
+    @property
+    def handle(self) -> int:
+        """Its address."""
+        return self._handle.value or 0
 
     def exchange(self, count: int, most: int) -> tuple[int, bool]:
         """See ``Channel.exchange``; also whether the frontend wants an event."""

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from testbed.store.errors import ProtocolViolation, TransportError
 from testbed.store.protocol import MAX_DATA_PAGES
-from testbed.store.transport.interface import Batch
+from testbed.store.transport.interface import Batch, NativeEnd
 from testbed.store.transport.native import BackRing, RingLibrary
 from testbed.store.xen.events import EventChannels
 from testbed.store.xen.grants import GrantTable
@@ -65,6 +65,10 @@ class XenChannel:
         if notify:
             self._events.notify(self.port)
         return taken
+
+    def native(self) -> NativeEnd:
+        """See ``Channel.native``."""
+        return NativeEnd(self._ring.handle, *self._events.notifier, self.port)
 
     def close(self) -> None:
         """See ``Channel.close``: promptly, or the domain stays a zombie."""

@@ -59,7 +59,7 @@ class XenEdge:
         """Takes over ``xenstore``, ``grants`` and ``events``: ``close`` closes them."""
         self._config = config
         self._batch = batch
-        self._library = library
+        self.library = library
         self._xenstore = xenstore
         self._grants = grants
         self._events = events
@@ -82,6 +82,10 @@ class XenEdge:
             (self._xenstore.fileno(), self._watch_fired),
             (self._events.fileno(), self._ports_fired),
         )
+
+    def events_fd(self) -> int | None:
+        """See ``Edge.events_fd``."""
+        return self._events.fileno()
 
     def disconnect(self, name: str, reason: str) -> None:
         """See ``Edge.disconnect``."""
@@ -192,7 +196,7 @@ class XenEdge:
             self._xenstore.watch(f"{backend.frontend}/state", f"{_STATE}{domid}")
 
     def _open_channel(self, name: str, domid: int, offer: Offer) -> XenChannel:
-        channel = XenChannel(self._library, self._batch, self._grants, self._events, domid, offer)
+        channel = XenChannel(self.library, self._batch, self._grants, self._events, domid, offer)
         self._ports = {port: other for port, other in self._ports.items() if other != name}
         self._ports[channel.port] = name
         return channel

@@ -38,6 +38,10 @@ class EventChannels(Protocol):
     def notify(self, port: int) -> None:
         """Signals the other side. A peer that is gone is not an error."""
 
+    @property
+    def notifier(self) -> tuple[int, int]:
+        """Addresses of what ``notify`` calls, and of its first argument."""
+
     def pending(self) -> array[int] | None:
         """Ports that fired (masked until ``unmask``); None: any may have, some were lost.
 
@@ -95,6 +99,14 @@ class XenEventChannels:
     def notify(self, port: int) -> None:
         """See ``EventChannels.notify``."""
         self._notify(self._handle, port)
+
+    @property
+    def notifier(self) -> tuple[int, int]:
+        """See ``EventChannels.notifier``."""
+        address = ctypes.cast(self._notify, ctypes.c_void_p).value
+        assert address
+        assert self._handle.value
+        return address, self._handle.value
 
     def pending(self) -> array[int] | None:
         """See ``EventChannels.pending``. Raises ``TransportError``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import struct
 from array import array
@@ -151,6 +152,8 @@ class FakeGrants:
 
 class FakeEvents:
     def __init__(self) -> None:
+        signature = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_uint32)
+        self._callback = signature(lambda _, port: self.notify(port) or 0)
         self.bound: dict[int, tuple[int, int]] = {}
         self.notified: list[int] = []
         self.masked: set[int] = set()
@@ -186,6 +189,10 @@ class FakeEvents:
         ports, self._pending = array("I", self._pending), []
         self.masked.update(ports)
         return ports
+
+    @property
+    def notifier(self):
+        return ctypes.cast(self._callback, ctypes.c_void_p).value, 1
 
     def unmask(self, ports):
         self.masked.difference_update(ports)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import dataclasses
 import functools
 import itertools
@@ -19,18 +18,16 @@ from testbed.store.protocol import (
     COUNTERS,
     KEY,
     MARK_HEADER,
-    PAGE_SIZE,
     REQUEST,
-    RESPONSE,
     VERSION,
     Encoding,
     Op,
-    ring_entries,
 )
 from testbed.store.records import RecordSink
 from testbed.store.recovery import open_table
 from testbed.store.store import Store
-from testbed.store.transport.inprocess import InProcessEdge, SharedMemory
+from testbed.store.transport.frontend import FRONT_LIBRARY_NAME, FrontLibrary, FrontRing
+from testbed.store.transport.inprocess import InProcessEdge
 from testbed.store.transport.interface import Batch
 from testbed.store.transport.native import RingLibrary
 
@@ -39,11 +36,11 @@ NATIVE = Path(__file__).resolve().parents[3] / "testbed" / "store" / "native"
 
 @functools.cache
 def native_folder() -> Path:
-    """Builds both ends of the ring for this machine, once a test run."""
+    """Builds the native piece and its test doubles for this machine, once a test run."""
     folder = tempfile.TemporaryDirectory(prefix="pageshare-native-")
     _folders.append(folder)
     subprocess.run(
-        ["make", "-C", NATIVE, "CC=gcc", f"OUT={folder.name}", "all", "test-front"],
+        ["make", "-C", NATIVE, "CC=gcc", f"OUT={folder.name}", "all", "test-front", "test-tape"],
         check=True,
         capture_output=True,
     )
@@ -74,16 +71,8 @@ def ring_library() -> RingLibrary:
 
 
 @functools.cache
-def front_library() -> ctypes.CDLL:
-    library = ctypes.CDLL(str(native_folder() / "libpageshare_front.so"))
-    pointer, word = ctypes.c_void_p, ctypes.c_uint32
-    library.pageshare_front_open.restype = pointer
-    library.pageshare_front_open.argtypes = [pointer, word]
-    library.pageshare_front_close.argtypes = [pointer]
-    library.pageshare_front_send.argtypes = [pointer, pointer, word]
-    library.pageshare_front_receive.argtypes = [pointer, pointer, word]
-    library.pageshare_front_final_check.argtypes = [pointer]
-    return library
+def front_library() -> FrontLibrary:
+    return FrontLibrary(native_folder() / FRONT_LIBRARY_NAME)
 
 
 @dataclass(frozen=True)
@@ -115,47 +104,17 @@ def request(op, *, data_page=0, length=0, swap_type=0, offset=0, generation=0, *
     )
 
 
-class Frontend:
-    """A domU's end: a granted ring and data pages, and the native front ring."""
+class Frontend(FrontRing):
+    """A domU's end, with an operation for each request."""
 
     def __init__(self, nr_data_pages: int = 32, ring_order: int = 0) -> None:
-        self.shared = SharedMemory(nr_data_pages, ring_order)
-        self._library = front_library()
-        self.entries = ring_entries(ring_order)
-        self._front = self._library.pageshare_front_open(self.shared.ring_address, ring_order)
-        self._responses = ctypes.create_string_buffer(self.entries * RESPONSE.size)
+        super().__init__(front_library(), nr_data_pages, ring_order)
         self._ids = itertools.count(1)
         self.turn = lambda: None
         """Lets the store run."""
 
-    def close(self) -> None:
-        self._library.pageshare_front_close(self._front)
-        self.shared.close()
-
-    # Data pages
-
-    def write_page(self, index: int, data: bytes) -> None:
-        start = self.shared.data_offset + index * PAGE_SIZE
-        self.shared.memory[start : start + len(data)] = data
-
-    def read_page(self, index: int, length: int) -> bytes:
-        start = self.shared.data_offset + index * PAGE_SIZE
-        return self.shared.memory[start : start + length]
-
-    # Ring
-
-    def send(self, *requests: bytes) -> None:
-        notify = self._library.pageshare_front_send(self._front, b"".join(requests), len(requests))
-        assert notify >= 0, "the ring is full"
-        if notify:
-            os.eventfd_write(self.shared.to_store, 1)
-
     def receive(self) -> list[Response]:
-        count = self._library.pageshare_front_receive(self._front, self._responses, self.entries)
-        assert count >= 0, "the store's index is impossible"
-        self._library.pageshare_front_final_check(self._front)
-        unpacked = RESPONSE.iter_unpack(self._responses.raw[: count * RESPONSE.size])
-        return [Response(*fields) for fields in unpacked]
+        return [Response(*fields) for fields in super().receive()]
 
     def ask(self, *requests: bytes) -> list[Response]:
         """Sends, lets the store run, and returns the responses."""
@@ -210,7 +169,9 @@ class Frontend:
         return self.ask(request(Op.MARK, data_page=3, length=len(payload)))[0]
 
 
-def make_config(folder: Path, quotas: dict[str, int] | None = None, groups=None) -> StoreConfig:
+def make_config(
+    folder: Path, quotas: dict[str, int] | None = None, groups=None, engine="native"
+) -> StoreConfig:
     """A configuration whose paths lie in ``folder``; 1 MiB for each of two domUs."""
     quotas = quotas or {"domU1": 1 << 20, "domU2": 1 << 20}
     domains = tuple(DomainConfig(n, q, (groups or {}).get(n, "all")) for n, q in quotas.items())
@@ -222,15 +183,18 @@ def make_config(folder: Path, quotas: dict[str, int] | None = None, groups=None)
         control_socket=folder / "control",
         max_data_pages=64,
         domains=domains,
+        engine=engine,
     )
 
 
 class Bench:
     """A store over an in-process edge, with frontends by domain name."""
 
-    def __init__(self, folder: Path, quotas=None, groups=None, state_path=None) -> None:
+    def __init__(
+        self, folder: Path, quotas=None, groups=None, state_path=None, engine="native"
+    ) -> None:
         folder.mkdir(exist_ok=True)
-        self.config = make_config(folder, quotas, groups)
+        self.config = make_config(folder, quotas, groups, engine)
         if state_path:
             self.config = dataclasses.replace(self.config, state_path=state_path)
         self._frontends: list[Frontend] = []

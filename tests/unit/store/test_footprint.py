@@ -21,6 +21,10 @@ LIVES = [Life(1, 0x1111), Life(2, 0x2222)]
 CAPACITY = 256 << 20
 
 
+filling: list[float] = []
+"""Seconds of CPU that storing all of them in Python took."""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     with tmpfs_folder(tmp_path_factory.mktemp("state")) as folder:
@@ -32,7 +36,9 @@ def opened(folder):
     """The table and the domains that hold 60 % and 40 % of the pages; made once."""
     table, domains = open_table(CAPACITY, ["all"], folder)
     if not domains:
+        start = time.process_time()
         fill(table, domains)
+        filling.append(time.process_time() - start)
     yield table, domains
     for domain in domains.values():
         domain.rows.close()
@@ -84,11 +90,11 @@ def test_the_footprint_is_at_most_8_percent_more_than_the_payload(opened, folder
 
 def test_they_are_found_again_quickly(opened, folder):
     opened[0].state.close()
-    start = time.perf_counter()
+    start = time.process_time()
     table, domains = open_table(CAPACITY, ["all"], folder)
-    spent = time.perf_counter() - start
-    print(f"\nrecovered {len(table)} pages in {spent:.2f} s")
-    assert spent < 6.0, "2 s on a PC that does nothing else"
+    spent = time.process_time() - start
+    print(f"\nrecovered {len(table)} pages in {spent:.2f} s of CPU, stored in {filling[0]:.2f} s")
+    assert spent < filling[0] / 2, "to find a page again takes less than to store it"
     assert sorted(map(len, domains.values())) == [40_000 + 600, 60_000 + 400]
     assert domains.damaged == 0
     assert table.payload_bytes == opened[0].payload_bytes

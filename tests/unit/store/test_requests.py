@@ -193,6 +193,32 @@ def test_a_store_within_the_limit_never_fails_and_one_beyond_does(make_bench):
     assert bench.verify()["ok"]
 
 
+@pytest.mark.parametrize("bit", range(0, 128, 3))
+def test_any_bit_of_an_entry_may_flip_and_its_page_is_never_another(bench, bit):
+    """The entry's two words lie in memory like everything else: one load in error, no more."""
+    domain = bench.connect("domU1")
+    stored = [domain.store(n, payload(n)) for n in range(3)]
+    entries = bench.store.table.state.entries.column("Q")
+    entries[2 * 2 + bit // 64] ^= 1 << bit % 64
+    for n, response in enumerate(stored):
+        answer, found = domain.load(n, response.page_id)
+        assert answer.status == (Status.EIO if n == 1 else Status.OKAY)
+        assert n == 1 or found == payload(n)
+    entries[2 * 2 + bit // 64] ^= 1 << bit % 64
+    assert domain.load(1, stored[1].page_id)[1] == payload(1)
+
+
+@pytest.mark.parametrize("page", [4, 70, 1 << 20, 0xFFFFFFFE])
+def test_a_row_that_reaches_nothing_is_an_error(bench, page):
+    domain = bench.connect("domU1")
+    row = domain.store(1, payload(1)).page_id
+    commits = bench.store.connections["domU1"].domain.rows.commits
+    was = commits[row]
+    commits[row] = page << 32 | was & 0xFFFFFFFF
+    assert domain.load(1, row)[0].status == Status.EIO
+    commits[row] = was
+
+
 def test_a_damaged_page_is_an_error_not_old_bytes(bench):
     domain = bench.connect("domU1")
     stored = domain.store(1, payload(1))
@@ -286,7 +312,7 @@ def test_a_violation_ends_that_domain_alone(bench):
     kept = two.store(1, payload(2))
     one.shared.memory[0:4] = (1000).to_bytes(4, "little")
     two.send(request(Op.INVALIDATE_AREA, swap_type=5))  # pending at the same time
-    one._library.pageshare_front_final_check(one._front)
+    one._library.final_check(one._front)
     os.eventfd_write(one.shared.to_store, 1)
     bench.turn()
     assert [name for name, _ in bench.edge.disconnections] == ["domU1"]
