@@ -150,7 +150,7 @@ def store(dom0, frontend):
 
 
 def test_starts_follow_each_other_until_sigterm(dom0, tmp_path, monkeypatch):
-    plan = Plan(seconds=30)
+    plan = Plan(answers=1000, quiet=60, seconds=60)
     monkeypatch.setattr(hostile, "draw_plan", lambda random, number: plan)
     script = play(dom0)
     outcome = []
