@@ -3,8 +3,9 @@
 The liar starts over and over. Each start is a new instance with a plan of its
 own: for so many answers it tells the truth, then it lies in a share of them; a
 node of xenstore may be wrong from the beginning or change on the way. A start
-ends when the frontend has left, or after its time, which begins when it has
-connected: how long that takes is the machine's affair. What was stored is kept.
+ends when the frontend has left, after so many answers, or when the frontend asks
+for no page any more: how long all that takes is the machine's affair. What was
+stored is kept.
 """
 
 from __future__ import annotations
@@ -40,7 +41,11 @@ _ANOTHER_EDGE = "not served"
 class Plan:
     """What one start is to be like."""
 
-    seconds: float
+    answers: int
+    """It ends after so many."""
+    quiet: float = 2.0
+    """It ends if so many seconds pass without an answer about a page, after the first."""
+    seconds: float = 20.0
     """It ends so long after the victim has connected, at the latest."""
     patience: float = 30.0
     """It ends if the victim has not connected by then."""
@@ -52,15 +57,15 @@ class Plan:
     """A node of xenstore that is wrong from the beginning."""
     change: tuple[str, str] | None = None
     """One that changes on the way; without a name: the backend vanishes."""
-    change_after: float = 0.0
-    """Seconds after the victim has connected."""
+    change_after: int = 0
+    """Answers before that."""
 
 
 def draw_plan(random: Random, number: int) -> Plan:
     """The plan of start ``number``. The first lies in no node: the window is granted once."""
-    seconds = random.uniform(0.5, 3.0) if random.random() < 0.8 else random.uniform(4.0, 8.0)
     plan = Plan(
-        seconds=seconds,
+        answers=random.randint(20, 600),
+        quiet=random.uniform(0.2, 1.0) if random.random() < 0.8 else random.uniform(1.5, 4.0),
         truths=int(random.expovariate(1 / 30)),
         share=random.choice([0.0, 0.03, 0.1, 0.2, 0.5, 1.0]),
     )
@@ -70,7 +75,7 @@ def draw_plan(random: Random, number: int) -> Plan:
     if random.random() < 0.6:
         return replace(plan, patience=random.uniform(2.0, 5.0), node=node)
     change = ("", "") if random.random() < 0.2 else node
-    return replace(plan, change=change, change_after=random.uniform(0.1, seconds))
+    return replace(plan, change=change, change_after=random.randrange(plan.answers))
 
 
 @dataclass(slots=True)
@@ -124,6 +129,8 @@ class Liar:
         self._change = plan.change
         self._began = self._clock()
         self._connected_at: float | None = None
+        self._page_at: float | None = None
+        self._answered = 0
         self._gone = False
         self.starts += 1
 
@@ -137,18 +144,20 @@ class Liar:
         """Whether the start has ended."""
         if self._connected_at is None:
             return self._clock() - self._began >= self._plan.patience
-        return self._gone or self._clock() - self._connected_at >= self._plan.seconds
+        quiet = 0.0 if self._page_at is None else self._clock() - self._page_at
+        return (
+            self._gone
+            or self._answered >= self._plan.answers
+            or quiet >= self._plan.quiet
+            or self._clock() - self._connected_at >= self._plan.seconds
+        )
 
     def step(self) -> None:
         """Serves who waits for another turn, and does what is due now."""
         for name in list(self._pending):
             self._turn(name)
-        since = self._connected_at
-        if (
-            self._change is not None
-            and since is not None
-            and self._clock() - since >= self._plan.change_after
-        ):
+        reached = self._connected_at is not None and self._answered >= self._plan.change_after
+        if self._change is not None and reached:
             (node, value), self._change = self._change, None
             if node:
                 self._xenstore.change(node, value)
@@ -260,6 +269,9 @@ class Liar:
                 self._put(place, answer)
                 continue
             self.answers += 1
+            self._answered += 1
+            if answer.op != Op.MARK:
+                self._page_at = self._clock()
             telling = self._telling(place, answer)
             scribbles += telling.scribbles
             ahead, events = ahead or telling.ahead, events + telling.events

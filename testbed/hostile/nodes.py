@@ -107,9 +107,11 @@ class LyingXenStore:
         if not path.startswith(_BACKEND):
             return value
         domid, device, node = path.removeprefix(_BACKEND).split("/")
-        if self._real.read(f"/local/domain/{domid}/name") != self._victim:
-            return value
-        self._backend = f"{_BACKEND}{domid}/{device}"
+        backend = f"{_BACKEND}{domid}/{device}"
+        if backend != self._backend:
+            if self._real.read(f"/local/domain/{domid}/name") != self._victim:
+                return value
+            self._backend = backend
         if self._lie is None or node != self._lie[0]:
             return value
         self._told[f"node-{node}"] += 1

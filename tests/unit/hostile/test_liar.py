@@ -25,8 +25,8 @@ from tests.unit.store.fakes import (
 )
 from tests.unit.store.support import make_config, request, ring_library
 
-TRUTH = Plan(seconds=10)
-ALWAYS = Plan(seconds=10, share=1.0)
+TRUTH = Plan(answers=1000)
+ALWAYS = Plan(answers=1000, share=1.0)
 NOTHING = Lie("nothing", frozenset(), lambda telling: None)
 PAGES = {offset: bytes([offset]) * 100 for offset in range(1, 5)}
 
@@ -193,7 +193,7 @@ def test_a_victim_that_leaves_ends_the_start_and_finds_its_pages_again(machine):
     machine.shake_hands(frontend)
     assert frontend.backend("kept-pages") == "1"
     assert frontend.ends.load(1, stored.page_id)[1] == PAGES[1]
-    machine.now += TRUTH.seconds
+    machine.now += TRUTH.quiet
     assert machine.liar.over
 
 
@@ -212,7 +212,7 @@ def test_a_node_is_wrong_for_the_victim_alone(machine, node):
     # that nothing is kept is true of a domain that has just come
     lies = [value for value in NODES[node] if (node, value) != ("kept-pages", "0")]
     for value in lies:
-        machine.start(Plan(seconds=10, node=(node, value)))
+        machine.start(Plan(answers=1000, node=(node, value)))
         for domid, name in ((3, "domU1"), (4, "domU2")):
             frontend = machine.introduce(domid, name)
             if node in ("store-limit", "kept-pages"):
@@ -228,17 +228,18 @@ def test_a_node_is_wrong_for_the_victim_alone(machine, node):
 
 
 def test_a_node_changes_on_the_way(machine):
-    machine.start(Plan(seconds=10, change=("kept-pages", "some"), change_after=3))
+    machine.start(Plan(answers=1000, change=("kept-pages", "some"), change_after=3))
     frontend = machine.connect()
+    for offset in (1, 2):
+        frontend.ends.store(offset, PAGES[offset])
     assert frontend.backend("kept-pages") == "0"
-    machine.now += 3
+    frontend.ends.store(3, PAGES[3])
     machine.turn()
     assert frontend.backend("kept-pages") == "some"
-    machine.start(Plan(seconds=10, change=("", ""), change_after=3))
+    machine.start(Plan(answers=1000, change=("", "")))
     frontend.new_ring()
     frontend.switch(1)
-    machine.shake_hands(frontend)
-    machine.now += 3
+    frontend.offer()
     machine.turn()
     assert frontend.backend("state") is None
     assert machine.liar.told == {"node-kept-pages-changed": 1, "backend-removed": 1}
@@ -255,15 +256,39 @@ def test_plans_follow_from_the_seed_and_the_first_is_true_in_xenstore():
 
 
 def test_a_start_waits_for_the_victim_but_not_for_ever(machine):
-    machine.start(Plan(seconds=1, patience=20))
+    machine.start(Plan(answers=9, seconds=10, patience=20))
     frontend = machine.introduce(3, "domU1")
     machine.now += 19
     assert not machine.liar.over
     machine.shake_hands(frontend)
-    machine.now += 0.9
+    machine.now += 9
     assert not machine.liar.over
-    machine.now += 0.1
+    machine.now += 1
     assert machine.liar.over
-    machine.start(Plan(seconds=1, patience=20))
+    machine.start(Plan(answers=9, patience=20))
     machine.now += 20
+    assert machine.liar.over
+
+
+def test_a_start_ends_after_its_answers(machine):
+    machine.start(Plan(answers=3))
+    ends = machine.connect().ends
+    ends.store(1, PAGES[1])
+    ends.store(2, PAGES[2])
+    assert not machine.liar.over
+    ends.store(3, PAGES[3])
+    assert machine.liar.over
+
+
+def test_a_start_ends_when_no_page_is_asked_for(machine):
+    machine.start(Plan(answers=99, quiet=2))
+    ends = machine.connect().ends
+    ends.mark()
+    machine.now += 3
+    assert not machine.liar.over, "no page was asked for yet"
+    ends.store(1, PAGES[1])
+    machine.now += 1.5
+    ends.mark()
+    assert not machine.liar.over
+    machine.now += 0.5
     assert machine.liar.over
