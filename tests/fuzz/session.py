@@ -48,6 +48,8 @@ class Session:
         self.traces: dict[str, list[object]] = {name: [] for name in NAMES}
         """All that each domain was ever told."""
         self.tracing = False
+        self.requests = 0
+        """Requests that were put into rings."""
         self.violations = 0
         self.connections = 0
         self._shared: dict[str, list[SharedMemory]] = {}
@@ -133,6 +135,7 @@ class Session:
             at = memory.slot(queued)
             memory.bytes[at : at + _ENTRY] = request
             self.queued[name] = queued + 1
+        self.requests += len(requests)
         memory.set_word(REQ_PROD, self.queued[name])
 
     def write_page(self, name: str, page: int, data: bytes, at: int = 0) -> None:
