@@ -35,7 +35,9 @@ __all__ = ["Held", "Memory", "Model"]
 WORD = struct.Struct("<I")
 REQ_PROD, REQ_EVENT, RSP_PROD, RSP_EVENT = range(0, 16, 4)
 _MASK = 0xFFFFFFFF
-_OKAY, _ENOENT, _EINVAL, _ENOSPC = map(int, (Status.OKAY, Status.ENOENT, Status.EINVAL, Status.ENOSPC))
+_OKAY, _ENOENT, _EINVAL, _ENOSPC = map(
+    int, (Status.OKAY, Status.ENOENT, Status.EINVAL, Status.ENOSPC)
+)
 _STORE, _RAW, _LAST_ENCODING = int(Op.STORE), int(Encoding.RAW), int(max(Encoding))
 _MARK_BYTES = MARK_HEADER.size + 8 * len(COUNTERS)
 
@@ -242,12 +244,7 @@ class Model:
 
     def _invalidate(self, memory: Memory, request, payload: bytes):
         page, length, flags = request[3], request[4], request[6]
-        if (
-            flags
-            or page >= memory.nr_data_pages
-            or length > PAGE_SIZE
-            or length % KEY.size
-        ):
+        if flags or page >= memory.nr_data_pages or length > PAGE_SIZE or length % KEY.size:
             return _EINVAL, None
         for swap_type, generation, offset in KEY.iter_unpack(payload):
             if not _is_key(swap_type, offset):

@@ -11,7 +11,7 @@ import random
 import struct
 from typing import NamedTuple
 
-from testbed.store.protocol import COUNTERS, KEY, MARK_HEADER, PAGE_SIZE, VERSION, Op
+from testbed.store.protocol import COUNTERS, MARK_HEADER, PAGE_SIZE, VERSION, Op
 from tests.fuzz.model import REQ_PROD
 from tests.fuzz.mutation import INSTRUCTION
 from tests.fuzz.session import NAMES, Session, entry, load, private
@@ -86,7 +86,9 @@ def load_held(session: Session, step: Instruction) -> None:
         bent["generation"] = wide >> 16 & 3
     for at in range(count):
         key, what = held[(small + at) % len(held)]
-        session.queue(name, load(key, what, (page + at) % session.memory(name).nr_data_pages, **bent))
+        session.queue(
+            name, load(key, what, (page + at) % session.memory(name).nr_data_pages, **bent)
+        )
 
 
 def invalidate(session: Session, step: Instruction) -> None:
@@ -94,11 +96,13 @@ def invalidate(session: Session, step: Instruction) -> None:
     name, small, word, wide, _ = step
     held = list(session.held(name).items())
     chosen = [held[(small + at) % len(held)] for at in range(1 + word % 256)] if held else []
-    keys = [(*key, what.generation + (wide >> at % 64 & 1 and word >> 8 & 1))
-            for at, (key, what) in enumerate(chosen)]
+    keys = [
+        (*key, what.generation + (wide >> at % 64 & 1 and word >> 8 & 1))
+        for at, (key, what) in enumerate(chosen)
+    ]
     if word >> 9 & 3 == 3:
         keys[-1:] = [(word >> 16 & 63, wide, word & 3)]
-    keys = [(swap_type, offset & (1 << 64) - 1, generation) for swap_type, offset, generation in keys]
+    keys = [(t, o & (1 << 64) - 1, g & 0xFFFFFFFF) for t, o, g in keys]
     session.invalidate(name, keys, word % session.memory(name).nr_data_pages)
 
 

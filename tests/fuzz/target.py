@@ -44,7 +44,7 @@ class RingTarget:
     """Plays programs at the stores; raises what is wrong."""
 
     def __init__(self, stores: list[Subject], thorough: int = 16, solo: int = 16) -> None:
-        """Every ``thorough``-th input is verified whole, every ``solo``-th replayed domain by domain."""
+        """Of every so many inputs one is verified whole, or replayed for one domain alone."""
         self.stores, self.figures = stores, Figures()
         self._thorough, self._solo, self._inputs = thorough, solo, 0
 
