@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests.fuzz import native
 from tests.fuzz.mutation import mutate
 
 __all__ = ["CORPORA", "Target", "main"]
@@ -57,7 +58,13 @@ def main(name: str, make: MakeTarget, arguments: list[str] | None = None) -> int
     parser.add_argument("--work", type=Path, default=Path("results/fuzz") / name)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plain", action="store_true", help="without atheris")
+    parser.add_argument("--sanitize", action="store_true", help="the native piece; is --plain")
     options = parser.parse_args(arguments)
+    if options.sanitize:
+        given = [word for word in arguments or sys.argv[1:] if word != "--sanitize"]
+        command = ["-m", f"tests.fuzz.{name}", *given, "--plain"]
+        return native.run_sanitized(Path("results/fuzz/native-sanitized"), command)
+    native.use_what_the_environment_names()
     for folder in ("corpus", "findings"):
         (options.work / folder).mkdir(parents=True, exist_ok=True)
     folders = [options.work / "corpus", CORPORA / name]
@@ -84,14 +91,16 @@ class Campaign:
     def run(self, program: bytes) -> None:
         """Plays one input; a wrong one is kept."""
         self._inputs += 1
+        name = hashlib.sha256(program).hexdigest()[:16]
+        played = self.options.work / "findings" / name
+        played.write_bytes(program)  # stays there if this process dies
         before = time.process_time()
         try:
             self.target(program)
         except BaseException:
-            name = hashlib.sha256(program).hexdigest()[:16]
-            (self.options.work / "findings" / name).write_bytes(program)
             self.write()
             raise
+        played.unlink()
         self._slowest = max(self._slowest, time.process_time() - before)
         if time.monotonic() - self._written > _FIGURES_EVERY:
             self.write()

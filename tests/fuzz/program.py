@@ -50,7 +50,7 @@ def store(session: Session, step: Instruction) -> None:
     seed = word >> 1 & 7
     length = _LENGTHS[(word >> 4 & 0xFF) % len(_LENGTHS)]
     offset = wide >> 6 if word >> 12 & 31 == 31 else small % 48
-    count = 1 + (wide & (0xFF if word & 0x20000 else 15)) if word >> 18 & 3 else 1
+    count = 1 + (wide & (0xFF if word >> 17 & 7 == 7 else 15))
     page = (word >> 20) % session.memory(name).nr_data_pages
     session.write_page(name, page, content(owner, seed)[:length])
     requests = [
