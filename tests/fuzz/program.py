@@ -210,8 +210,11 @@ _OF_ALL = {tidy, verify, restart, drain}
 """What no domain does."""
 
 
-def play(session: Session, program: bytes, only: str | None = None) -> None:
-    """Plays ``program``; with ``only``, as if the other domains were not there."""
+def play(session: Session, program: bytes, only: str | None = None) -> int:
+    """Plays ``program``; with ``only``, as if the other domains were not there.
+
+    Returns where it ended: at the end, or where there were requests enough.
+    """
     at = 0
     while at + INSTRUCTION.size <= len(program) and session.requests < MOST_REQUESTS:
         kind, who, small, word, wide = INSTRUCTION.unpack_from(program, at)
@@ -228,3 +231,4 @@ def play(session: Session, program: bytes, only: str | None = None) -> None:
         if only in (None, name):
             session.kick(name)
     session.run()
+    return at

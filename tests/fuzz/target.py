@@ -74,7 +74,7 @@ class RingTarget:
         session = Session(self.stores)
         session.tracing = solo
         try:
-            play(session, program)
+            end = play(session, program)
             session.check()
             session.tracing = False
             if not number % self._thorough:
@@ -85,7 +85,7 @@ class RingTarget:
         self.figures.add(session)
         if solo:
             alone = NAMES[number // self._solo % len(NAMES)]
-            self.replay_alone(program, alone, session.traces[alone])
+            self.replay_alone(program[:end], alone, session.traces[alone])
 
     def replay_alone(self, program: bytes, name: str, trace: list[object]) -> None:
         """Without the others, ``name`` is told the very same, to the last byte."""
