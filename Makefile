@@ -6,8 +6,10 @@ STAMP := $(VENV)/.installed
 PACKAGES := $(shell sed 's/\#.*//' packages-host.txt)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
+FUZZ_REQUESTS ?= 100000
+
 .DEFAULT_GOAL := help
-.PHONY: help setup packages testbed test test-full bench lint clean
+.PHONY: help setup packages testbed test test-full bench fuzz lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -43,6 +45,14 @@ test-full: setup lint ## everything, the long tests too
 
 bench: setup ## measure the times that the README states
 	$(VENV)/bin/testbed bench
+
+fuzz: setup ## fuzz the store's ring and xenstore inputs: FUZZ_REQUESTS=10000000 make fuzz
+	$(VENV)/bin/pip install --quiet --editable '.[dev,fuzz]'
+	$(VENV)/bin/python -m tests.fuzz.ring --requests $(FUZZ_REQUESTS)
+	$(VENV)/bin/python -m tests.fuzz.xenstore --requests $$(($(FUZZ_REQUESTS) / 50))
+	$(VENV)/bin/python -m tests.fuzz.ring --requests $$(($(FUZZ_REQUESTS) / 20)) --sanitize \
+		--work results/fuzz/ring-sanitized
+	$(VENV)/bin/python -m tests.fuzz.replay
 
 lint: setup ## ruff and mypy --strict
 	$(VENV)/bin/ruff check .

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from testbed.store.protocol import KEY, MAX_SWAP_TYPES, PAGE_SIZE, Op
 from testbed.store.state import Life
+from tests.property.everything import everything
 from tests.unit.store.support import Bench, kernel_compile_lengths, request, tmpfs_folder
 
 DATA_PAGES = 32
@@ -72,37 +73,6 @@ class Pair:
     def close(self) -> None:
         for bench in self.benches.values():
             bench.close()
-
-
-def everything(store) -> dict:
-    """The bytes of every file, and what is derived from them."""
-    table = store.table
-    found = {
-        "arena": table.state.arena.read(0, table.arena.state.top * 8),
-        "entries": table.state.entries.read(0, table.state.entries.size),
-        "index": (table._index.slots.tobytes(), len(table._index)),
-        "arena state": numbers(table.arena.state, but={"memory"}),
-        "ids": numbers(table.records.ids.state, but={"records"}),
-        "sharers": table.columns()[0].tobytes(),
-        "table": (table.payload_bytes, table.shared_hits, table.arena.moves),
-    }
-    for name, connection in store.connections.items():
-        domain = connection.domain
-        found[name] = (
-            domain.rows._region.read(0, domain.rows._region.size),
-            domain._index.slots.tobytes(),
-            numbers(domain.rows.ids.state, but={"records"}),
-            numbers(domain.state, but={"table", "member", "rows", "index"}),
-            numbers(domain.member.state, but={"counts", "nr_counts"}),
-            bytes(domain.member.counts._bytes),
-            connection.counters.as_dict(),
-        )
-    return found
-
-
-def numbers(state, but: set[str]) -> dict:
-    values = {name: getattr(state, name) for name, _ in state._fields_ if name not in but}
-    return {name: v if isinstance(v, int) else list(v) for name, v in values.items()}
 
 
 class Guest:

@@ -1,0 +1,109 @@
+"""The store under test: the one place where the fuzzers build it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+
+from testbed.store.config import DomainConfig, StoreConfig
+from testbed.store.protocol import PAGE_SIZE
+from testbed.store.records import RecordSink
+from testbed.store.recovery import open_table
+from testbed.store.state import LAYOUT
+from testbed.store.store import Store
+from testbed.store.transport.inprocess import InProcessEdge
+from testbed.store.transport.interface import Batch
+from tests.unit.store.support import ring_library
+
+__all__ = ["GROUPS", "QUOTAS", "Subject", "subjects"]
+
+QUOTAS = {"domU1": 20 * PAGE_SIZE, "domU2": 20 * PAGE_SIZE, "other": 6 * PAGE_SIZE}
+"""Small, so that limits are met and blocks have to move."""
+GROUPS = {"domU1": "a", "domU2": "a", "other": "b"}
+MAX_DATA_PAGES = 8
+
+_SECRET = bytes(range(32))
+"""Every input means the same in every run, and to each of two stores."""
+
+
+def subjects(*engines: str) -> list[Subject]:
+    """A store for each of the engines, all alike but for that."""
+    return [Subject(engine) for engine in engines]
+
+
+class Subject:
+    """A store over an in-process edge, on files in memory; as good as new for every input."""
+
+    def __init__(self, engine: str) -> None:
+        self.engine = engine
+        memory = Path("/dev/shm")
+        parent = memory if memory.is_dir() else None
+        self._folder = Path(tempfile.mkdtemp(prefix="pageshare-fuzz-", dir=parent))
+        self._batch = Batch()
+        self.config = StoreConfig(
+            arena_bytes=sum(QUOTAS.values()),
+            state_path=self._folder / "state",
+            mark_interval_ms=0,
+            records=Path("/dev/null"),
+            control_socket=self._folder / "control",
+            max_data_pages=MAX_DATA_PAGES,
+            domains=tuple(DomainConfig(n, q, GROUPS[n]) for n, q in QUOTAS.items()),
+            engine=engine,
+        )
+        self._running = False
+
+    def fresh(self) -> None:
+        """Starts an empty store."""
+        self.stop()
+        logging.disable(logging.CRITICAL)  # reasons are compared, not read
+        folder = self.config.state_path
+        folder.mkdir(exist_ok=True)
+        for path in folder.iterdir():
+            path.unlink()
+        header = {
+            "magic": "pageshare-state",
+            "layout": LAYOUT,
+            "capacity_bytes": self.config.arena_bytes,
+            "groups": sorted(set(GROUPS.values())),
+            "secret": _SECRET.hex(),
+        }
+        (folder / "header").write_text(json.dumps(header))
+        self.start()
+
+    def start(self) -> None:
+        """Starts a store on what the last one left."""
+        config = self.config
+        self._sink = RecordSink(config.records)
+        self.edge = InProcessEdge(ring_library(), self._batch)
+        groups = [domain.group for domain in config.domains]
+        table, recovered = open_table(config.arena_bytes, groups, config.state_path)
+        assert not recovered.damaged
+        self.store = Store(config, table, recovered, self._batch, self._sink)
+        self.store.use(self.edge)
+        ((_, self._wake),) = self.edge.sources()
+        self._running = True
+
+    def turn(self) -> None:
+        """What the service's loop does until nothing is left."""
+        self._wake()
+        while self.store.continue_pending():
+            pass
+
+    def stop(self) -> None:
+        """What SIGTERM does: the state stays."""
+        if not self._running:
+            return
+        self._running = False
+        self.edge.close()
+        state = self.store.table.state
+        self.store.close()
+        state.close()
+        self._sink.close()
+
+    def close(self) -> None:
+        """Stops it and removes its files."""
+        self.stop()
+        shutil.rmtree(self._folder)
