@@ -19,7 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.fuzz import native
 from tests.fuzz.mutation import mutate
 
 __all__ = ["CORPORA", "Target", "main"]
@@ -60,11 +59,15 @@ def main(name: str, make: MakeTarget, arguments: list[str] | None = None) -> int
     parser.add_argument("--plain", action="store_true", help="without atheris")
     parser.add_argument("--sanitize", action="store_true", help="the native piece; is --plain")
     options = parser.parse_args(arguments)
+    if options.sanitize or options.plain:
+        # Imports the store: atheris must be there before.
+        from tests.fuzz import native
+
+        native.use_what_the_environment_names()
     if options.sanitize:
         given = [word for word in arguments or sys.argv[1:] if word != "--sanitize"]
         command = ["-m", f"tests.fuzz.{name}", *given, "--plain"]
         return native.run_sanitized(Path("results/fuzz/native-sanitized"), command)
-    native.use_what_the_environment_names()
     for folder in ("corpus", "findings"):
         (options.work / folder).mkdir(parents=True, exist_ok=True)
     folders = [options.work / "corpus", CORPORA / name]
