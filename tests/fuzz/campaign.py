@@ -162,6 +162,7 @@ def _guided(options: argparse.Namespace, make: MakeTarget, folders: list[Path]) 
         f"-seed={options.seed}",
         f"-max_len={_MOST_BYTES}",
         "-timeout=600",
+        "-report_slow_units=600",
         "-rss_limit_mb=4096",
         "-verbosity=0",
         f"-artifact_prefix={options.work}/crash-",
