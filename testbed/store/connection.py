@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from testbed.store.dispatcher import Dispatcher, Mark
 from testbed.store.domain import Domain
-from testbed.store.layout import ConnectionState, RequestCounters, address_of_structure
+from testbed.store.layout import ConnectionState, RequestCounters
 from testbed.store.transport.interface import Channel
 
 __all__ = ["Connection"]
@@ -27,7 +28,7 @@ class Connection:
     dispatcher: Dispatcher = field(init=False)
 
     def __post_init__(self) -> None:
-        self.state = ConnectionState(domain=address_of_structure(self.domain.state))
+        self.state = ConnectionState(domain=ctypes.addressof(self.domain.state))
         pages = self.channel.nr_data_pages
         self.dispatcher = Dispatcher(self.domain, pages, self.on_mark, self.counters)
 

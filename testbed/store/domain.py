@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 
 from testbed.store.hashindex import HashIndex
-from testbed.store.layout import NO_LIMIT, DomainState, address_of_structure
+from testbed.store.layout import NO_LIMIT, DomainState
 from testbed.store.protocol import MAX_SWAP_TYPES, OFFSET_BITS, PAGE_SIZE, Encoding
 from testbed.store.rows import Rows
 from testbed.store.state import Life
@@ -55,10 +56,10 @@ class Domain:
         self._unmixer = pow(self._mixer, -1, 1 << 64)
         self._index = HashIndex(rows.keys)
         self.state = DomainState(
-            table=address_of_structure(table.table_state),
-            member=address_of_structure(self.member.state),
-            rows=address_of_structure(rows.ids.state),
-            index=address_of_structure(self._index.state),
+            table=ctypes.addressof(table.table_state),
+            member=ctypes.addressof(self.member.state),
+            rows=ctypes.addressof(rows.ids.state),
+            index=ctypes.addressof(self._index.state),
             mixer=self._mixer,
             seeds=tuple(table.seed(rows.group, encoding) for encoding in Encoding),
             quota_bytes=quota_bytes,

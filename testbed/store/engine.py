@@ -18,7 +18,7 @@ from typing import Protocol
 
 from testbed.store.connection import Connection
 from testbed.store.errors import ProtocolViolation
-from testbed.store.layout import LoopState, address_of_structure
+from testbed.store.layout import LoopState
 from testbed.store.transport.interface import BATCH, Batch
 from testbed.store.transport.native import Outcome, RingLibrary
 
@@ -169,7 +169,7 @@ class NativeEngine:
         return selector.select(0), True
 
     def _list(self) -> None:
-        states: Iterable[int] = [address_of_structure(c.state) for c in self._connections]
+        states: Iterable[int] = [ctypes.addressof(c.state) for c in self._connections]
         self._addresses = (ctypes.c_uint64 * len(self._connections))(*states)
         self._loop.connections = ctypes.addressof(self._addresses)
         self._loop.nr_connections = len(self._connections)

@@ -9,7 +9,7 @@ lies there alive, and sets the field again when that moves.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+import mmap
 
 __all__ = [
     "HOLE_KINDS",
@@ -23,7 +23,7 @@ __all__ = [
     "MemberState",
     "RequestCounters",
     "TableState",
-    "address_of_structure",
+    "address_of",
 ]
 
 _u8, _u32, _u64 = ctypes.c_uint8, ctypes.c_uint32, ctypes.c_uint64
@@ -34,7 +34,10 @@ HOLE_KINDS = 515
 NO_LIMIT = (1 << 64) - 1
 """``frozen_limit`` of a domain whose store limit still follows its quota."""
 
-address_of_structure: Callable[[ctypes.Structure], int] = ctypes.addressof
+
+def address_of(buffer: mmap.mmap | bytearray) -> int:
+    """Where a writable buffer begins; it must neither go nor grow while that is used."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
 
 
 class IndexState(ctypes.Structure):

@@ -16,13 +16,14 @@ give it memory on tmpfs, so whoever maps an old file asks ``data_end`` first.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import mmap
 import os
 from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
+
+from testbed.store.layout import address_of
 
 __all__ = ["PAGE", "Column", "MakeRegion", "Region", "pages"]
 
@@ -70,7 +71,7 @@ class Region:
     @property
     def address(self) -> int:
         """Where it is mapped, for the native request loop."""
-        return ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        return address_of(self._memory)
 
     @property
     def data_end(self) -> int:

@@ -28,7 +28,7 @@ import xxhash
 from testbed.store.arena import Arena
 from testbed.store.entries import DAMAGED, Entries
 from testbed.store.hashindex import HashIndex
-from testbed.store.layout import MemberState, TableState, address_of_structure
+from testbed.store.layout import MemberState, TableState, address_of
 from testbed.store.protocol import MIN_PAYLOAD
 from testbed.store.state import State
 
@@ -158,7 +158,7 @@ class Member:
         return self.counts[page]
 
     def _counts_moved(self, counts: bytearray) -> None:
-        self.state.counts = ctypes.addressof(ctypes.c_char.from_buffer(counts))
+        self.state.counts = address_of(counts)
         self.state.nr_counts = len(counts)
 
 
@@ -175,9 +175,9 @@ class SharingTable:
         self._lengths = self.records.lengths
         self._index = HashIndex(self.records.fingerprints)
         self.table_state = TableState(
-            arena=address_of_structure(self.arena.state),
-            entries=address_of_structure(self.records.ids.state),
-            index=address_of_structure(self._index.state),
+            arena=ctypes.addressof(self.arena.state),
+            entries=ctypes.addressof(self.records.ids.state),
+            index=ctypes.addressof(self._index.state),
         )
         self._set_sharers(1)
         self.members: list[Member] = []

@@ -13,10 +13,11 @@ import select
 from collections.abc import Iterable
 
 from testbed.store.errors import ProtocolViolation
+from testbed.store.layout import address_of
 from testbed.store.protocol import MAX_DATA_PAGES, MAX_RING_ORDER, PAGE_SIZE
 from testbed.store.state import Life
 from testbed.store.transport.interface import Batch, Listener, NativeEnd, Source, Welcome
-from testbed.store.transport.native import BackRing, RingLibrary, address_of
+from testbed.store.transport.native import BackRing, RingLibrary
 
 __all__ = ["InProcessChannel", "InProcessEdge", "SharedMemory"]
 

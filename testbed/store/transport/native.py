@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-import mmap
 import os
 from enum import IntEnum
 from pathlib import Path
 
 from testbed.store.errors import ProtocolViolation, TransportError
-from testbed.store.layout import ConnectionState, LoopState
+from testbed.store.layout import ConnectionState, LoopState, address_of
 from testbed.store.transport.interface import Batch
 
-__all__ = ["LIBRARY_NAME", "BackRing", "Outcome", "RingLibrary", "address_of"]
+__all__ = ["LIBRARY_NAME", "BackRing", "Outcome", "RingLibrary"]
 
 LIBRARY_NAME = "libpageshare_ring.so"
 _IMPOSSIBLE_INDEX = -1
@@ -28,11 +27,6 @@ class Outcome(IntEnum):
     MORE = 1
     ASIDE = 2
     OTHER = 3
-
-
-def address_of(memory: mmap.mmap) -> int:
-    """The address of a writable mapping (which must stay open while it is used)."""
-    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
 
 def _search() -> Path:
