@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from testbed.store.layout import IndexState
 from testbed.store.region import Column
@@ -113,26 +113,23 @@ class HashIndex:
             bits += 1
         if 1 << bits > len(self.slots):
             self._resize(bits)
+        self._place(idents)
+        self.state.used += len(idents)
+
+    def _resize(self, bits: int) -> None:
+        old, size = self.slots, 1 << bits
+        self.slots = slots = array("I", (0,)) * size
+        self._mask, self._shift = size - 1, 64 - bits
+        state = self.state
+        state.slots, state.room = slots.buffer_info()[0], size * 2 // 3
+        state.mask, state.shift = self._mask, self._shift
+        self._place(filter(None, old))
+
+    def _place(self, idents: Iterable[int]) -> None:
+        """Puts ``idents`` behind what is there; there is room for them."""
         slots, hashes, mask, shift = self.slots, self._hashes, self._mask, self._shift
         for ident in idents:
             at = hashes[ident] >> shift
             while slots[at]:
                 at = (at + 1) & mask
             slots[at] = ident
-        self.state.used += len(idents)
-
-    def _resize(self, bits: int) -> None:
-        old, size = self.slots, 1 << bits
-        self.slots = slots = array("I", (0,)) * size
-        self._mask = mask = size - 1
-        self._shift = shift = 64 - bits
-        state = self.state
-        state.slots, state.room = slots.buffer_info()[0], size * 2 // 3
-        state.mask, state.shift = mask, shift
-        hashes = self._hashes
-        for ident in old:
-            if ident:
-                at = hashes[ident] >> shift
-                while slots[at]:
-                    at = (at + 1) & mask
-                slots[at] = ident
