@@ -21,7 +21,7 @@ from orchestrator.artifacts.payload import build_front_library
 from orchestrator.build import build_parts
 from orchestrator.deadline import Deadline
 from orchestrator.experiment import load_experiment
-from orchestrator.latency import domain_latency
+from orchestrator.frontend import domain_latency
 from orchestrator.machine import Machine
 from orchestrator.parts import Parts
 from orchestrator.progress import Progress

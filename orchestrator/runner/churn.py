@@ -14,7 +14,7 @@ from dataclasses import asdict
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import TestbedError
-from orchestrator.latency import domain_latency
+from orchestrator.frontend import domain_counters, domain_latency
 from orchestrator.machine import DomainHandle, HostileStore, Machine, kernel_reports
 from orchestrator.metrics.series import STARTED
 from orchestrator.results import ChurnFigures, DomainOutcome, HostileFigures
@@ -28,10 +28,6 @@ READY_SECONDS = 60.0
 END_SECONDS = 180.0
 SHOWN = 8
 
-_COUNTERS = """\
-cd /sys/kernel/debug/pageshare && for f in *; do
-    [ $f = latency ] || { read v <$f; echo $f $v; }
-done"""
 _LEAKS = """\
 cd /sys/kernel/debug && echo scan >kmemleak && sleep 6 && echo scan >kmemleak && cat kmemleak"""
 """An object is told at the second scan that does not find it; younger ones than 5 s never are."""
@@ -132,10 +128,8 @@ def _finish(running: Sequence[RunningChurn], deadline: Deadline, measured: Measu
 def _told(setting: Setting, machine: Machine, hostile: HostileStore) -> HostileFigures:
     """What the store told, and what the frontend counted."""
     assert setting.variant.lies_to is not None
-    deadline = Deadline.after(CONTROL_SECONDS)
-    said = machine.domains[setting.variant.lies_to].ssh.run(_COUNTERS, deadline=deadline).stdout
-    counters = {name: int(value) for name, value in map(str.split, said.splitlines())}
-    report = hostile.report(deadline)
+    counters = domain_counters(machine.domains[setting.variant.lies_to])
+    report = hostile.report(Deadline.after(CONTROL_SECONDS))
     return HostileFigures(seed=setting.experiment.seed, counters=counters, **report)
 
 

@@ -17,7 +17,7 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import TestbedError, WorkloadFailed
 from orchestrator.experiment import Domain
 from orchestrator.faults import Injector, schedule
-from orchestrator.latency import domain_latency
+from orchestrator.frontend import domain_latency
 from orchestrator.machine import DomainHandle, Machine
 from orchestrator.metrics import Collector
 from orchestrator.metrics.series import STARTED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from orchestrator.deadline import Deadline
-from orchestrator.latency import domain_latency
+from orchestrator.frontend import domain_latency
 from orchestrator.machine import DomainHandle, Machine
 from orchestrator.metrics.series import STARTED
 from orchestrator.results import DomainOutcome, Latency, PageStreamFigures

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from orchestrator.deadline import Deadline
 from orchestrator.errors import TestbedError
 from orchestrator.experiment import Experiment, Variant
-from orchestrator.latency import domain_latency
+from orchestrator.frontend import domain_latency
 from orchestrator.machine import DomainHandle, Machine
 from orchestrator.metrics import Collector, Sample
 from orchestrator.parts import Parts

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.deadline import Deadline
+from orchestrator.frontend import domain_counters
 from orchestrator.machine import DomainHandle, Machine
 from orchestrator.workloads import Kind, PageJob, start_pagegen
 
-COUNTERS = "/sys/kernel/debug/pageshare"
 SECONDS = 240.0
-_READ = f"cd {COUNTERS} && for f in *; do [ $f = latency ] || {{ read v <$f; echo $f $v; }}; done"
 
 
 class Pages:
@@ -48,8 +47,7 @@ class Pages:
 
     def counters(self, name: str) -> dict[str, int]:
         """The frontend's counters, by name."""
-        said = self.domain(name).ssh.run(_READ, deadline=Deadline.after(60))
-        return {key: int(value) for key, value in map(str.split, said.stdout.splitlines())}
+        return domain_counters(self.domain(name))
 
     def store(self, command: str) -> dict[str, Any]:
         """What the store's control socket says."""

@@ -1,4 +1,4 @@
-"""What a domU's frontend says of how long stores and loads take."""
+"""What a domU's frontend says of itself: its counters, and how long stores and loads take."""
 
 from __future__ import annotations
 
@@ -7,15 +7,23 @@ from orchestrator.machine import DomainHandle
 from orchestrator.metrics.latency import Histogram, histogram_quantile, parse_latency
 from orchestrator.results import Latency, LatencyFigures
 
-__all__ = ["domain_latency"]
+__all__ = ["domain_counters", "domain_latency"]
 
-FILE = "/sys/kernel/debug/pageshare/latency"
+FOLDER = "/sys/kernel/debug/pageshare"
+_LATENCY = f"{FOLDER}/latency"
+_COUNTERS = f"cd {FOLDER} && for f in *; do [ $f = latency ] || {{ read v <$f; echo $f $v; }}; done"
 SECONDS = 60.0
+
+
+def domain_counters(domain: DomainHandle) -> dict[str, int]:
+    """By name, since it booted."""
+    said = domain.ssh.run(_COUNTERS, deadline=Deadline.after(SECONDS)).stdout
+    return {name: int(value) for name, value in map(str.split, said.splitlines())}
 
 
 def domain_latency(domain: DomainHandle) -> Latency:
     """Since it booted, on its own clock."""
-    text = domain.ssh.read_file(FILE, deadline=Deadline.after(SECONDS))
+    text = domain.ssh.read_file(_LATENCY, deadline=Deadline.after(SECONDS))
     store, load = map(_figures, parse_latency(text))
     return Latency(store=store, load=load)
 
