@@ -59,6 +59,7 @@ def main(name: str, make: MakeTarget, arguments: list[str] | None = None) -> int
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plain", action="store_true", help="without atheris")
     parser.add_argument("--sanitize", action="store_true", help="the native piece; is --plain")
+    parser.add_argument("--weak", action="store_true", help="fingerprints that collide")
     options = parser.parse_args(arguments)
     if options.sanitize:
         given = [word for word in arguments or sys.argv[1:] if word != "--sanitize"]
@@ -80,6 +81,10 @@ class Campaign:
 
     def __init__(self, options: argparse.Namespace, make: MakeTarget) -> None:
         self.options = options
+        if options.weak:
+            from tests.fuzz.weak import use_weak_fingerprints
+
+            use_weak_fingerprints(options.work / "native-weak")
         self.target = make(options.engines.split(","))
         self._began, self._cpu = time.monotonic(), time.process_time()
         self._inputs, self._slowest, self._written = 0, 0.0, self._began
@@ -122,6 +127,7 @@ class Campaign:
         figures = {
             "engines": options.engines,
             "guided": not options.plain,
+            "weak": options.weak,
             "seed": options.seed,
             "inputs": self._inputs,
             **self.target.report(),

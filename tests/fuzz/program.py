@@ -22,8 +22,20 @@ MOST_REQUESTS = 2500
 """Of one program; what comes behind is not played."""
 
 _LENGTHS = (16, 17, 23, 24, 25, 100, 100, 300, 500, 900, 900, 1500, 2048, 4095, 4096)
-_ODD = (0, 1, 2, 3, 4, 8, 15, 16, 31, 32, 33, 255, 256, 4095, 4096, 4097, 1 << 15, (1 << 16) - 1)
-_ODD += (1 << 31, (1 << 32) - 1, 1 << 57, 1 << 58, (1 << 58) - 1, (1 << 63) + 5, (1 << 64) - 1)
+_WORD, _LAST = (1 << 31, (1 << 32) - 1), (1 << 64) - 1
+_BORDERS = {
+    "op": (0, 1, 5, 6, 255),
+    "id": (0, (1 << 16) - 1),
+    "encoding": (0, 1, 3, 4, 255),
+    "data_page": _WORD,
+    "length": (0, 1, 15, 16, 17, 32, 255, 4095, 4096, 4097, 4112, 1 << 16, *_WORD),
+    "swap_type": (1, 31, 32, 33, (1 << 16) - 1),
+    "flags": (1, 2, 3, 1 << 15),
+    "offset": ((1 << 58) - 1, 1 << 58, 1 << 59, (1 << 63) + 5, _LAST),
+    "generation": (0, 1, 2, *_WORD),
+    "page_id": (0, 1, 2, 255, 256, *_WORD),
+}
+"""By field of a request; a data page's are also those of the connection."""
 
 
 class Instruction(NamedTuple):
@@ -137,7 +149,11 @@ def bent(session: Session, step: Instruction) -> None:
         "page_id": 1 + small % 48,
     }
     field = list(fields)[(word >> 16 & 0xFF) % len(fields)]
-    value = _ODD[(word >> 24) % len(_ODD)] if wide & 1 else wide >> 8
+    borders = _BORDERS[field]
+    if field == "data_page":
+        last = session.memory(name).nr_data_pages - 1
+        borders = (last, last + 1, last + 2, *borders)
+    value = borders[(word >> 24) % len(borders)] if wide & 1 else wide >> 8
     bits = {"op": 8, "encoding": 8, "id": 16, "swap_type": 16, "flags": 16, "offset": 64}
     fields[field] = value & (1 << bits.get(field, 32)) - 1
     session.queue(name, entry(fields.pop("op"), **fields))

@@ -1,0 +1,169 @@
+"""Mistakes in the native piece: each is one place in it, and is planted alone."""
+
+from __future__ import annotations
+
+from tests.fuzz.native import Change
+
+__all__ = ["COLLISIONS", "FAULTS"]
+
+_REQUESTS, _ARENA, _TABLE = "requests.c", "arena.h", "table.h"
+_RING, _INDEX, _IDS, _LOOP = "back_ring.c", "index.h", "ids.h", "loop.c"
+
+FAULTS = {
+    # What a domain may ask for
+    "swap type 32": Change(_REQUESTS, "swap_type < MAX_SWAP_TYPES &&", "swap_type <= 32 &&"),
+    "any offset": Change(_REQUESTS, "&& !(offset >> OFFSET_BITS)", ""),
+    "short payload": Change(_REQUESTS, "request->length >= MIN_PAYLOAD &&", ""),
+    "long payload": Change(_REQUESTS, "&& request->length <= PAGE_BYTES &&", "&&"),
+    "page to store": Change(
+        _REQUESTS,
+        "request->data_page < connection->ring->nr_data_pages &&\n\t       request->encoding",
+        "request->encoding",
+    ),
+    "unknown encoding": Change(
+        _REQUESTS, "request->encoding <= XEN_PAGESHARE_ENC_ZSTD", "request->encoding <= 4"
+    ),
+    "short raw page": Change(
+        _REQUESTS,
+        "(request->encoding != XEN_PAGESHARE_ENC_RAW || request->length == PAGE_BYTES) &&",
+        "",
+    ),
+    "flags of a store": Change(_REQUESTS, "!request->flags && store_limit", "store_limit"),
+    "beyond the limit": Change(
+        _REQUESTS, ") > domain->stores_processed", ") + 1 > domain->stores_processed"
+    ),
+    "limit is rounded up": Change(_REQUESTS, "left / PAGE_BYTES", "(left + 4095) / PAGE_BYTES"),
+    "flags of a load": Change(
+        _REQUESTS, "request->offset) || request->flags ||\n", "request->offset) ||\n"
+    ),
+    "page to load into": Change(
+        _REQUESTS,
+        "request->data_page >= connection->ring->nr_data_pages ||\n\t    !row",
+        "request->data_page > connection->ring->nr_data_pages ||\n\t    !row",
+    ),
+    "row 0": Change(_REQUESTS, "!row || row >= domain->rows->end", "row >= domain->rows->end"),
+    "any row": Change(_REQUESTS, "!row || row >= domain->rows->end ||", "!row ||"),
+    "row of another key": Change(
+        _REQUESTS,
+        " ||\n\t    *key_word(domain, row) !=\n"
+        "\t\t    mixed_key(domain, request->swap_type, request->offset))",
+        ")",
+    ),
+    "old generation": Change(
+        _REQUESTS, "(uint32_t)commit == request->generation ?", "(uint32_t)commit ?"
+    ),
+    "loads the wrong page": Change(
+        _REQUESTS, "(uint32_t)(commit >> 32) : 0;", "(uint32_t)(commit >> 32) ^ 1 : 0;"
+    ),
+    "loads too much": Change(
+        _REQUESTS, "payload,\n\t       entry->length);", "payload,\n\t       entry->length + 1);"
+    ),
+    "damage is not seen": Change(
+        _REQUESTS,
+        "entry->length, domain->seeds[entry->encoding]) !=\n\t    entry->fingerprint",
+        "entry->length, 0) == 0",
+    ),
+    "generation of an invalidate": Change(
+        _REQUESTS, "if ((uint32_t)commit != key->generation)\n\t\treturn 0;", ""
+    ),
+    "half a key": Change(_REQUESTS, " || request->length % sizeof(*keys))", ")"),
+    "keys beyond the page": Change(_REQUESTS, "request->length > PAGE_BYTES || ", ""),
+    "flags of an invalidate": Change(_REQUESTS, "if (request->flags || request", "if (request"),
+    "dropped keys are not counted": Change(
+        _REQUESTS, "counters.invalidates += dropped", "counters.invalidates += 0"
+    ),
+    # Accounts
+    "stores are not counted": Change(_REQUESTS, "\tdomain->stores_processed++;\n", ""),
+    "an overwritten page stays charged": Change(
+        _REQUESTS,
+        "domain->charged_bytes -= table_drop(table, member, old);",
+        "table_drop(table, member, old);",
+    ),
+    "a shared page is free": Change(
+        _REQUESTS,
+        "domain->charged_bytes += request->length;",
+        "if (!found.page) domain->charged_bytes += request->length;",
+    ),
+    "references are not counted": Change(_TABLE, "\tmember->references++;\n", ""),
+    "distinct bytes": Change(_TABLE, "\tmember->distinct_bytes -= length;\n", ""),
+    "hits are not counted": Change(_TABLE, "\t\ttable->shared_hits++;\n", "\t\t;\n"),
+    "payload bytes": Change(_TABLE, "\ttable->payload_bytes += length;\n", ""),
+    "sharers are not counted": Change(_TABLE, "\t\ttable->sharers[page]++;\n", ""),
+    "counts wrap": Change(_TABLE, "counts[page] < MANY - 1", "counts[page] <= MANY"),
+    "large counts are dropped": Change(_TABLE, " || member->counts[page] == MANY)", ")"),
+    "a page goes while another has it": Change(
+        _TABLE, "if (--table->sharers[page])\n\t\treturn length;", "--table->sharers[page];"
+    ),
+    "the old page stays": Change(
+        _REQUESTS, "\tif (row) {\n\t\tput64", "\tif (row && !old) {\n\t\tput64"
+    ),
+    # Arena, index, ids
+    "blocks overlap": Change(_ARENA, "(length + 2 * GRANULE - 1)", "(length + GRANULE - 1)"),
+    "beyond the arena": Change(_ARENA, "(uint64_t)arena->top + need <= arena->scratch", "1"),
+    "beyond the capacity": Change(
+        _ARENA,
+        "arena->payload_bytes + length <= arena->capacity_bytes + LARGEST_PAYLOAD &&\n\t       (",
+        "(",
+    ),
+    "holes do not meet": Change(_ARENA, "\t\tend += size;\n", ""),
+    "the hole in front": Change(_ARENA, "\tput16(before_of(arena, end), 0);\n", ""),
+    "rest of a hole": Change(_ARENA, "if (size > need)\n", "if (size > need + 1)\n"),
+    "memory that was touched": Change(
+        _ARENA, "arena->touched_bytes = (uint64_t)end * GRANULE;", ";"
+    ),
+    "last of the arena": Change(_ARENA, "\t\tarena->last = before;\n", ""),
+    "hole list": Change(
+        _ARENA, "\tif (next)\n\t\tput32(link_word(arena, next, 1), previous);\n", ""
+    ),
+    "index hole": Change(_INDEX, ">= ((at - slot) & mask)", "> ((at - slot) & mask)"),
+    "index wraps": Change(_INDEX, "((at - home) & mask)", "(at - home)"),
+    "index is full": Change(_INDEX, "index->used < index->room", "index->used <= index->room"),
+    "index does not shrink": Change(
+        _INDEX, "(uint64_t)(index->used - 1) * 8 >= index->mask ||", "1 ||"
+    ),
+    "a free id is lost": Change(_IDS, "\tids->free = id;\n", ""),
+    "a free id is used twice": Change(
+        _IDS, "\tids->free = (uint32_t)ids->records[2 * (size_t)id];\n", ""
+    ),
+    # The ring
+    "one request too many": Change(
+        _RING, "waiting > back->nr_entries)", "waiting > back->nr_entries + 1)"
+    ),
+    "page beyond the last": Change(
+        _RING,
+        "return request->data_page < nr_data_pages &&",
+        "return request->data_page <= nr_data_pages &&",
+    ),
+    "payload beyond its page": Change(_RING, " &&\n\t\t       request->length <= PAGE_BYTES;", ";"),
+    "events too often": Change(
+        _RING,
+        "read_word(&back->ring->rsp_event) < count",
+        "read_word(&back->ring->rsp_event) <= count",
+    ),
+    "no event is asked for": Change(_RING, "back->req_cons + 1);\n", "back->req_cons);\n"),
+    "responses of one": Change(
+        _RING, "(back->rsp_prod + i) % back->nr_entries", "back->rsp_prod % back->nr_entries"
+    ),
+    "an impossible index is borne": Change(
+        _LOOP,
+        "\t\tcase WRONG_USE:\n\t\t\treturn VIOLATION;",
+        "\t\tcase WRONG_USE:\n\t\t\treturn SERVED;",
+    ),
+}
+"""By what is wrong then."""
+
+COLLISIONS = {
+    "pages of another group": Change(_TABLE, " && entry->group == group &&", " &&"),
+    "pages of another encoding": Change(_TABLE, "\n\t\t    entry->encoding == encoding &&", ""),
+    "pages of another length": Change(_TABLE, "entry->length == length && ", ""),
+    "bytes are not compared": Change(
+        _TABLE, "!memcmp(payload_of(table, page), payload, length)", "1"
+    ),
+    "only the first is compared": Change(
+        _TABLE,
+        "while ((page = index->slots[found.slot])) {",
+        "if ((page = index->slots[found.slot])) {",
+    ),
+    "only the bytes' begin is compared": Change(_TABLE, "payload, length)) {", "payload, 16)) {"),
+}
+"""Faults that only fingerprints that collide can show: these are tried with ``--weak``."""
