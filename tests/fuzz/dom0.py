@@ -60,7 +60,9 @@ class Guest:
         self.port += 1
         self.sent = 0
         self.memory[: 8 * PAGE_SIZE] = struct.pack("<4I", 0, 1, 0, 1).ljust(8 * PAGE_SIZE, b"\0")
-        references = range(FIRST_DATA, FIRST_DATA + MAX_DATA_PAGES)
+        self.write_directory(range(FIRST_DATA, FIRST_DATA + MAX_DATA_PAGES))
+
+    def write_directory(self, references) -> None:
         at = DIRECTORY * PAGE_SIZE
         self.memory[at : at + 4 * MAX_DATA_PAGES] = struct.pack("<8I", *references)
 

@@ -168,6 +168,10 @@ def offer(siege: Siege, step: Step) -> None:
         nodes[_NODES[1 + (step.word >> shift) % (len(_NODES) - 1)]] = _value(step)
     for node, text in nodes.items():
         guest.write(node, text)
+    if step.word >> 26 & 7 == 7:  # pages twice, ring pages as data pages, pages that are not there
+        references = [byte % (GUEST_PAGES + 1) for byte in step.wide.to_bytes(8, "little")]
+        guest.write_directory(references)
+        siege.counts["aliased"] += 1
     siege.counts["xenstore"] += len(nodes) + 1
     siege.counts["offers"] += 1
     guest.write("state", "3")
@@ -343,6 +347,10 @@ class XenstoreTarget:
             finally:
                 siege.close()
         first, *others = outcomes
+        if first["counts"]["aliased"]:
+            # A frontend whose ring is among its data pages overwrites its own
+            # answers, in an order that no engine promises.
+            others = []
         for other in others:
             for part, value in first.items():
                 assert other[part] == value, f"{part} differs"

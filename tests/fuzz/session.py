@@ -74,7 +74,7 @@ class Session:
             shared = SharedMemory(pages, order)
             shared.memory[:] = bytes(model.memory.bytes)
             self._shared[name].append(shared)
-            welcome = store.edge.attach(name, shared, life)
+            welcome = store.attach(name, shared, life)
             assert tuple(welcome) == expected, f"{name}: {welcome}, not {expected}"
         self._synced[name] = bytes(model.memory.bytes)
         self.queued[name] = 0
@@ -171,11 +171,10 @@ class Session:
         if not ready:
             return
         for number, store in enumerate(self.stores):
-            for name in ready:
-                shared = self._shared[name][number]
+            fired = {name: self._shared[name][number] for name in ready}
+            for name, shared in fired.items():
                 shared.memory[:] = bytes(self.models[name].memory.bytes)
-                os.eventfd_write(shared.to_store, 1)
-            store.turn()
+            store.serve(fired)
         for name in ready:
             del self._kicked[name]
             self._served(name)
@@ -314,7 +313,8 @@ class Session:
             if name in self._shared:
                 connection = store.store.connections[name]
                 counted = {k: v for k, v in connection.counters.as_dict().items() if v}
-                assert counted == model.expected_counters
+                expected = model.expected_counters
+                assert counted == expected, f"{name}, {store.engine}: {counted}, not {expected}"
                 mark = connection.mark
                 assert (mark and list(mark.values())) == model.mark
         kept = sum(len(payload) for _, _, payload in distinct)

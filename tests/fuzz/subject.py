@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import selectors
 import shutil
+import socket
+import struct
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from testbed.store.config import DomainConfig, StoreConfig
 from testbed.store.protocol import PAGE_SIZE
 from testbed.store.records import RecordSink
 from testbed.store.recovery import open_table
-from testbed.store.state import LAYOUT
+from testbed.store.state import LAYOUT, Life
 from testbed.store.store import Store
-from testbed.store.transport.inprocess import InProcessEdge
-from testbed.store.transport.interface import Batch
+from testbed.store.transport.inprocess import InProcessEdge, SharedMemory
+from testbed.store.transport.interface import Batch, Welcome
 from tests.unit.store.support import ring_library
 
 __all__ = ["GROUPS", "QUOTAS", "Subject", "subjects"]
@@ -54,6 +59,12 @@ class Subject:
             engine=engine,
         )
         self._running = False
+        # What stands for /dev/xen/evtchn, from which the native loop reads ports itself.
+        self._xen, self._device = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._xen.setblocking(False)
+        self._device.setblocking(False)
+        self._selector = selectors.EpollSelector()
+        self._selector.register(self._device, selectors.EVENT_READ)
 
     def fresh(self) -> None:
         """Starts an empty store."""
@@ -82,15 +93,35 @@ class Subject:
         table, recovered = open_table(config.arena_bytes, groups, config.state_path)
         assert not recovered.damaged
         self.store = Store(config, table, recovered, self._batch, self._sink)
+        if self.engine == "native":
+            self.edge.events_fd = self._device.fileno  # type: ignore[method-assign]
         self.store.use(self.edge)
         ((_, self._wake),) = self.edge.sources()
         self._running = True
 
-    def turn(self) -> None:
-        """What the service's loop does until nothing is left."""
-        self._wake()
+    def attach(self, name: str, shared: SharedMemory, life: Life) -> Welcome:
+        """Connects a frontend."""
+        welcome = self.edge.attach(name, shared, life)
+        self.store.connections[name].state.port = life.domid
+        return welcome
+
+    def serve(self, fired: Mapping[str, SharedMemory]) -> None:
+        """Whoever fired sends an event; then what the service's loop does until nothing is left."""
+        if self.engine == "native":
+            self._serve_natively([self.store.connections[name].state.port for name in fired])
+        else:
+            for shared in fired.values():
+                os.eventfd_write(shared.to_store, 1)
+            self._wake()
         while self.store.continue_pending():
             pass
+
+    def _serve_natively(self, ports: list[int]) -> None:
+        self._xen.send(struct.pack(f"<{len(ports)}I", *ports))
+        while self.store.select(self._selector, 0)[1]:
+            self.store.continue_pending()
+        unmasked = self._xen.recv(4096)
+        assert unmasked == struct.pack(f"<{len(ports)}I", *ports)
 
     def stop(self) -> None:
         """What SIGTERM does: the state stays."""
@@ -106,4 +137,7 @@ class Subject:
     def close(self) -> None:
         """Stops it and removes its files."""
         self.stop()
+        self._selector.close()
+        self._xen.close()
+        self._device.close()
         shutil.rmtree(self._folder)

@@ -203,12 +203,13 @@ static int invalidate(struct connection_state *connection, uint32_t at)
 	const struct xen_pageshare_request *request = &connection->ring->batch.requests[at];
 	const struct xen_pageshare_key *keys =
 		(const void *)(connection->ring->batch.payloads + (size_t)at * PAGE_BYTES);
-	uint32_t i, dropped = 0, count = request->length / sizeof(*keys);
+	uint32_t i, dropped = connection->dropped, count = request->length / sizeof(*keys);
 
 	if (request->flags || request->data_page >= connection->ring->nr_data_pages ||
 	    request->length > PAGE_BYTES || request->length % sizeof(*keys))
 		return 0;
-	for (i = 0; i < count; i++) {
+	/* From where it was left: Python may ask again before it answers. */
+	for (i = connection->key; i < count; i++) {
 		int outcome = invalidate_key(connection->domain, &keys[i]);
 
 		if (outcome < 0) {
@@ -218,6 +219,7 @@ static int invalidate(struct connection_state *connection, uint32_t at)
 		}
 		dropped += (uint32_t)outcome;
 	}
+	connection->key = connection->dropped = 0;
 	connection->counters.invalidates += dropped;
 	connection->counters.invalidates_stale += count - dropped;
 	respond(connection, at, (struct xen_pageshare_response){ .status = XEN_PAGESHARE_OKAY });

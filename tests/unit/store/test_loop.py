@@ -111,6 +111,18 @@ def test_what_is_for_python_is_answered_in_its_place(dom0):
     assert frontend.load(2, rows[1].page_id)[1] == b"y" * 100
 
 
+def test_an_invalidation_that_ends_in_python_counts_each_key_once(dom0):
+    frontend = dom0.connect("domU1", 7)
+    frontend.turn = lambda: (dom0.fire(7), dom0.select())
+    for offset in range(3):
+        frontend.store(offset, b"%d" % offset * 100)
+    frontend.invalidate(
+        (0, 0, 1), (0, 1, 1), (0, 2, 1), (0, 3, 1)
+    )  # the table is empty at the third
+    counters = dom0.bench.store.connections["domU1"].counters
+    assert (counters.invalidates, counters.invalidates_stale) == (3, 1)
+
+
 def test_one_that_floods_waits_for_the_others(dom0):
     flood, other = dom0.connect("domU1", 7, ring_order=3), dom0.connect("domU2", 9)
     for _ in range(flood.entries):
