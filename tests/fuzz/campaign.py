@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.fuzz import native
+from tests.fuzz import changed, native
 from tests.fuzz.mutation import mutate
 
 __all__ = ["CORPORA", "Target", "main"]
@@ -61,6 +61,9 @@ def main(name: str, make: MakeTarget, arguments: list[str] | None = None) -> int
     parser.add_argument("--sanitize", action="store_true", help="the native piece; is --plain")
     parser.add_argument("--weak", action="store_true", help="fingerprints that collide")
     options = parser.parse_args(arguments)
+    if options.weak:
+        given = [word for word in arguments or sys.argv[1:] if word != "--weak"]
+        return changed.run_weak(name, options.work, given)
     if options.sanitize:
         given = [word for word in arguments or sys.argv[1:] if word != "--sanitize"]
         command = ["-m", f"tests.fuzz.{name}", *given, "--plain"]
@@ -81,10 +84,6 @@ class Campaign:
 
     def __init__(self, options: argparse.Namespace, make: MakeTarget) -> None:
         self.options = options
-        if options.weak:
-            from tests.fuzz.weak import use_weak_fingerprints
-
-            use_weak_fingerprints(options.work / "native-weak")
         self.target = make(options.engines.split(","))
         self._began, self._cpu = time.monotonic(), time.process_time()
         self._inputs, self._slowest, self._written = 0, 0.0, self._began
@@ -127,7 +126,6 @@ class Campaign:
         figures = {
             "engines": options.engines,
             "guided": not options.plain,
-            "weak": options.weak,
             "seed": options.seed,
             "inputs": self._inputs,
             **self.target.report(),

@@ -1,49 +1,21 @@
-"""Other builds of the native piece: with branch counters, with sanitizers, or changed."""
+"""Other builds of the native piece: with branch counters, or with sanitizers."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from tests.unit.store import support
 
-__all__ = [
-    "Change",
-    "branches",
-    "build_changed",
-    "build_counted",
-    "environment_of",
-    "run_sanitized",
-    "use",
-    "use_what_the_environment_names",
-]
+__all__ = ["branches", "build_counted", "run_sanitized", "use"]
 
 _COUNTED = "-O0 -g --coverage"
 _SANITIZED = "-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 _ENVIRONMENT = "FUZZ_NATIVE_FOLDER"
-
-
-class Change(NamedTuple):
-    """One place in a source file, and what it becomes."""
-
-    file: str
-    old: str
-    new: str
-
-    def applied_to(self, text: str) -> str:
-        """Raises ``ValueError`` when the file has no such place, or several."""
-        if text.count(self.old) != 1:
-            raise ValueError(f"{self.file} has {text.count(self.old)} times {self.old!r}")
-        return text.replace(self.old, self.new)
-
-
-_WARNINGS_ARE_NO_ERRORS = Change("Makefile", "-Werror ", "")
 
 
 def use(folder: Path) -> None:
@@ -51,17 +23,10 @@ def use(folder: Path) -> None:
     support.native_folder = lambda: folder
 
 
-def environment_of(folder: Path) -> dict[str, str]:
-    """The environment of a fuzzer that takes the native piece from ``folder``."""
-    return os.environ | {_ENVIRONMENT: str(folder.resolve())}
-
-
-def use_what_the_environment_names() -> bool:
-    """Called first by whatever was started with ``environment_of`` a folder; whether it was."""
-    if _ENVIRONMENT not in os.environ:
-        return False
-    use(Path(os.environ[_ENVIRONMENT]))
-    return True
+def use_what_the_environment_names() -> None:
+    """Called first by whatever ``run_sanitized`` started."""
+    if _ENVIRONMENT in os.environ:
+        use(Path(os.environ[_ENVIRONMENT]))
 
 
 def build_counted(folder: Path) -> None:
@@ -69,17 +34,6 @@ def build_counted(folder: Path) -> None:
     _build(folder, _COUNTED)
     for counts in folder.glob("*.gcda"):
         counts.unlink()
-
-
-def build_changed(folder: Path, changes: Sequence[Change]) -> None:
-    """Builds a copy of the sources with ``changes``."""
-    sources = folder / "source"
-    shutil.rmtree(sources, ignore_errors=True)
-    shutil.copytree(support.NATIVE, sources, ignore=shutil.ignore_patterns("*.so"))
-    for change in (_WARNINGS_ARE_NO_ERRORS, *changes):
-        path = sources / change.file
-        path.write_text(change.applied_to(path.read_text()))
-    _build(folder, "-O1 -g", sources)
 
 
 def run_sanitized(folder: Path, arguments: Sequence[str]) -> int:
@@ -91,11 +45,12 @@ def run_sanitized(folder: Path, arguments: Sequence[str]) -> int:
     _build(folder, _SANITIZED)
     command = ["gcc", "-print-file-name=libasan.so"]
     library = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-    environment = environment_of(folder) | {
+    environment = os.environ | {
         "LD_PRELOAD": library,
         "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
         "PYTHONMALLOC": "malloc",
+        _ENVIRONMENT: str(folder.resolve()),
     }
     done = subprocess.run([sys.executable, *arguments], env=environment, check=False)
     return done.returncode
@@ -131,8 +86,8 @@ def branches(folder: Path) -> dict[str, tuple[int, int, int, int]]:
     }
 
 
-def _build(folder: Path, flags: str, sources: Path = support.NATIVE) -> None:
+def _build(folder: Path, flags: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     target = ["all", "test-front", "test-tape"]
-    command = ["make", "-C", str(sources), "CC=gcc", f"OUT={folder.resolve()}", *target]
+    command = ["make", "-C", str(support.NATIVE), "CC=gcc", f"OUT={folder.resolve()}", *target]
     subprocess.run(command, check=True, capture_output=True, env=os.environ | {"CFLAGS": flags})

@@ -1,15 +1,16 @@
-"""Mistakes in the native piece: each is one place in it, and is planted alone."""
+"""Mistakes in the store: each is one place in it, and is planted alone."""
 
 from __future__ import annotations
 
-from tests.fuzz.native import Change
+from tests.fuzz.changed import Change
 
-__all__ = ["COLLISIONS", "FAULTS"]
+__all__ = ["COLLISIONS", "HANDSHAKE", "NATIVE", "PYTHON"]
 
-_REQUESTS, _ARENA, _TABLE = "requests.c", "arena.h", "table.h"
-_RING, _INDEX, _IDS, _LOOP = "back_ring.c", "index.h", "ids.h", "loop.c"
+_REQUESTS, _ARENA, _TABLE = "native/requests.c", "native/arena.h", "native/table.h"
+_RING, _INDEX, _IDS = "native/back_ring.c", "native/index.h", "native/ids.h"
+_LOOP = "native/loop.c"
 
-FAULTS = {
+NATIVE = {
     # What a domain may ask for
     "swap type 32": Change(_REQUESTS, "swap_type < MAX_SWAP_TYPES &&", "swap_type <= 32 &&"),
     "any offset": Change(_REQUESTS, "&& !(offset >> OFFSET_BITS)", ""),
@@ -150,7 +151,7 @@ FAULTS = {
         "\t\tcase WRONG_USE:\n\t\t\treturn SERVED;",
     ),
 }
-"""By what is wrong then."""
+"""By what is wrong then. The Python engine is right."""
 
 COLLISIONS = {
     "pages of another group": Change(_TABLE, " && entry->group == group &&", " &&"),
@@ -166,4 +167,105 @@ COLLISIONS = {
     ),
     "only the bytes' begin is compared": Change(_TABLE, "payload, length)) {", "payload, 16)) {"),
 }
-"""Faults that only fingerprints that collide can show: these are tried with ``--weak``."""
+"""The same, but only fingerprints that collide can show these: they are tried with ``WEAK``."""
+
+PYTHON = {
+    "a refused store keeps the old page": Change(
+        "dispatcher.py",
+        "elif not within_limit:\n            domain.discard(key)\n",
+        "elif not within_limit:\n",
+    ),
+    "a malformed store keeps the old page": Change(
+        "dispatcher.py", "domain.discard(key)  # whatever was there is out of date now", "pass"
+    ),
+    "a mark is shorter than it says": Change(
+        "dispatcher.py", "_MARK_BYTES <= length <= PAGE_SIZE", "0 <= length <= PAGE_SIZE"
+    ),
+    "a mark says less": Change("dispatcher.py", " or number < len(COUNTERS)", ""),
+    "an area of all types": Change(
+        "domain.py", " if self.key(row) >> OFFSET_BITS == swap_type]", "]"
+    ),
+    "beyond the quota": Change(
+        "domain.py",
+        "self.charged_bytes - old + length <= self.quota_bytes",
+        "self.charged_bytes - old + length <= self.quota_bytes + 64",
+    ),
+    "a limit rises while draining": Change(
+        "domain.py", "self.state.frozen_limit = self.store_limit", "pass"
+    ),
+    "credits of the last connection": Change(
+        "domain.py", "self.state.stores_processed = 0", "pass"
+    ),
+    "pages of one that was destroyed": Change(
+        "store.py", "len(domain) if keep else self._leave(domain)", "len(domain)"
+    ),
+    "pages of an earlier life": Change(
+        "store.py",
+        "(other != life or domain.member.group != group)",
+        "domain.member.group != group",
+    ),
+    "a violation is borne": Change(
+        "store.py", 'self._edge.disconnect(connection.name, f"violation: {error}")', "pass"
+    ),
+    "a block moves alone": Change("arena.py", "        moved(owner, target)\n", ""),
+    "a block overwrites itself": Change("arena.py", "if target + need > offset:", "if False:"),
+    "a page goes with its first holder": Change(
+        "table.py",
+        "if not sharers:\n                self._delete",
+        "if True:\n                self._delete",
+    ),
+}
+"""In what both engines leave to Python: only the model, or the books, can tell."""
+
+HANDSHAKE = {
+    "digits of any script": Change(
+        "xen/offer.py", "(text.isascii() and text.isdigit() and len", "(text.isdigit() and len"
+    ),
+    "more data pages than allowed": Change(
+        "xen/offer.py", '"nr-data-pages", 1, max_data_pages', '"nr-data-pages", 1, 1024'
+    ),
+    "any version": Change("xen/offer.py", 'number("protocol-version", VERSION, VERSION)', "pass"),
+    "any encoding": Change("xen/offer.py", "if encoding not in ENCODINGS:", "if encoding is None:"),
+    "an epoch with a tail": Change("xen/offer.py", "_HEXADECIMAL.fullmatch", "_HEXADECIMAL.match"),
+    "one that was refused comes back": Change(
+        "xen/backend.py", "if not (self._refused or self._draining):", "if not self._draining:"
+    ),
+    "one that drains comes back": Change(
+        "xen/backend.py", "if not (self._refused or self._draining):", "if not self._refused:"
+    ),
+    "a channel is not closed": Change(
+        "xen/backend.py", "            channel.close()\n        elif", "        elif"
+    ),
+    "any state will do": Change(
+        "xen/backend.py", "if self.state != XenbusState.INIT_WAIT:\n            return\n", ""
+    ),
+    "any instance": Change("xen/backend.py", "if sight[1] == self._instance:", "if True:"),
+    "one domain's trouble is the others'": Change(
+        "xen/edge.py",
+        'except StoreError as error:\n            log.error("%s (domain',
+        'except ZeroDivisionError as error:\n            log.error("%s (domain',
+    ),
+    "a scan's trouble is the store's": Change(
+        "xen/edge.py",
+        'except StoreError as error:\n                log.error("looking',
+        'except ZeroDivisionError as error:\n                log.error("looking',
+    ),
+    "two domains of one name": Change(
+        "xen/edge.py",
+        "if any(backend.name == name for backend in self._backends.values()):",
+        "if False:",
+    ),
+    "the ring stays mapped": Change(
+        "xen/channel.py",
+        "            stack.callback(grants.unmap, ring, len(offer.ring_references))\n",
+        "",
+    ),
+    "the directory stays mapped": Change(
+        "xen/channel.py", "            grants.unmap(address, 1)", "            pass"
+    ),
+    "a port stays bound": Change(
+        "xen/channel.py", "            stack.callback(events.unbind, self.port)\n", ""
+    ),
+    "one that ended stays": Change("xen/edge.py", "                backend.release(reason)\n", ""),
+}
+"""In the Xen edge: these are tried with the fuzzer of xenstore."""

@@ -134,7 +134,7 @@ def mark(session: Session, step: Instruction) -> None:
 
 
 def bent(session: Session, step: Instruction) -> None:
-    """A request in order but for one field, which is at a border or beyond."""
+    """A request in order but for one field: at each of its borders, or anything."""
     name, small, word, wide, _ = step
     fields = {
         "op": 1 + word % 5,
@@ -153,10 +153,9 @@ def bent(session: Session, step: Instruction) -> None:
     if field == "data_page":
         last = session.memory(name).nr_data_pages - 1
         borders = (last, last + 1, last + 2, *borders)
-    value = borders[(word >> 24) % len(borders)] if wide & 1 else wide >> 8
     bits = {"op": 8, "encoding": 8, "id": 16, "swap_type": 16, "flags": 16, "offset": 64}
-    fields[field] = value & (1 << bits.get(field, 32)) - 1
-    session.queue(name, entry(fields.pop("op"), **fields))
+    for value in borders if wide & 1 else (wide >> 8,):
+        session.queue(name, entry(**fields | {field: value & (1 << bits.get(field, 32)) - 1}))
 
 
 def raw(session: Session, step: Instruction) -> None:
