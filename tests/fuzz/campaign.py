@@ -180,9 +180,14 @@ def _plain(campaign: Campaign, folders: list[Path]) -> None:
     def bend(part: bytes) -> bytes:
         return bytes(byte ^ (draw.random() < 0.1 and draw.getrandbits(8)) for byte in part)
 
+    for program in pool:
+        campaign.run(program)
     while not campaign.over:
         program = mutate(draw.choice(pool), _MOST_BYTES, draw, bend)
         if draw.random() < 0.5:  # two histories, one after the other
-            program = (program + draw.choice(pool))[:_MOST_BYTES]
+            program = program + draw.choice(pool)
+        if draw.random() < 0.5:  # what nobody has thought of: the corpus is small
+            program = program[: _MOST_BYTES // 2] + draw.randbytes(_MOST_BYTES // 2)
+        program = program[:_MOST_BYTES]
         campaign.run(program)
     campaign.end()
