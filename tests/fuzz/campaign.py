@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.fuzz import changed, native
+from tests.fuzz import changed
 from tests.fuzz.mutation import mutate
 
 __all__ = ["CORPORA", "Target", "main"]
@@ -64,11 +64,15 @@ def main(name: str, make: MakeTarget, arguments: list[str] | None = None) -> int
     if options.weak:
         given = [word for word in arguments or sys.argv[1:] if word != "--weak"]
         return changed.run_weak(name, options.work, given)
+    if options.sanitize or options.plain:
+        # Imports the store: atheris must be there before.
+        from tests.fuzz import native
+
+        native.use_what_the_environment_names()
     if options.sanitize:
         given = [word for word in arguments or sys.argv[1:] if word != "--sanitize"]
         command = ["-m", f"tests.fuzz.{name}", *given, "--plain"]
         return native.run_sanitized(Path("results/fuzz/native-sanitized"), command)
-    native.use_what_the_environment_names()
     for folder in ("corpus", "findings"):
         (options.work / folder).mkdir(parents=True, exist_ok=True)
     folders = [options.work / "corpus", CORPORA / name]
@@ -163,6 +167,7 @@ def _guided(options: argparse.Namespace, make: MakeTarget, folders: list[Path]) 
         f"-seed={options.seed}",
         f"-max_len={_MOST_BYTES}",
         "-timeout=600",
+        "-report_slow_units=600",
         "-rss_limit_mb=4096",
         "-verbosity=0",
         f"-artifact_prefix={options.work}/crash-",

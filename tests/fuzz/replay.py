@@ -9,6 +9,7 @@ that reach as much of the Python code as all of them.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import subprocess
@@ -30,10 +31,16 @@ _MOST_KEPT = 60_000
 """Bytes of a committed corpus."""
 
 
-def inputs(name: str, *more: Path) -> list[Path]:
-    """The inputs of the fuzzer ``name``, small ones first, with those of the folders ``more``."""
-    found = [path for folder in (CORPORA / name, *more) for path in folder.glob("*")]
-    return sorted(found, key=lambda path: (path.stat().st_size, path.name))
+def inputs(name: str, *more: Path) -> dict[Path, bytes]:
+    """The inputs of the fuzzer ``name``, small ones first, with those of the folders ``more``.
+
+    A campaign that runs may replace what it has just listed.
+    """
+    found = {}
+    for path in (path for folder in (CORPORA / name, *more) for path in folder.glob("*")):
+        with contextlib.suppress(FileNotFoundError):
+            found[path] = path.read_bytes()
+    return dict(sorted(found.items(), key=lambda item: (len(item[1]), item[0])))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,16 +75,17 @@ def _play(options: argparse.Namespace) -> None:
     measured = coverage.Coverage.current()
     assert measured is not None
     reached: dict[str, dict[Path, set]] = {}
+    played: dict[str, dict[Path, bytes]] = {}
     for name in FUZZERS:
         target = importlib.import_module(f"tests.fuzz.{name}").make(["python", "native"])
         work = [options.work / folder / "corpus" for folder in (name, f"{name}-plain")]
-        chosen = inputs(name, *work)[: options.most]
-        for path in chosen:
+        chosen = dict(list(inputs(name, *work).items())[: options.most])
+        for path, program in chosen.items():
             measured.switch_context(f"{name}:{path}")
-            target(path.read_bytes())
+            target(program)
         measured.switch_context("")
         target.close()
-        reached[name] = {path: set() for path in chosen}
+        reached[name], played[name] = {path: set() for path in chosen}, chosen
     measured.stop()
     data = measured.get_data()
     for name, paths in reached.items():
@@ -86,7 +94,7 @@ def _play(options: argparse.Namespace) -> None:
             for file in data.measured_files():
                 arcs.update((file, arc) for arc in data.arcs(file) or ())
         if options.minimise:
-            _minimise(name, paths)
+            _minimise(name, paths, played[name])
     data.set_query_contexts(None)
     measured.json_report(outfile=str(options.work / "python.json"), pretty_print=False)
     files = json.loads((options.work / "python.json").read_text())["files"]
@@ -102,18 +110,18 @@ def _play(options: argparse.Namespace) -> None:
     (options.work / "coverage.json").write_text(json.dumps(figures))
 
 
-def _minimise(name: str, reached: dict[Path, set]) -> None:
+def _minimise(name: str, reached: dict[Path, set], programs: dict[Path, bytes]) -> None:
     """Greedy: whichever adds most, until none adds anything."""
     folder, left, seen, size = CORPORA / name, dict(reached), set(), 0
     kept: dict[str, bytes] = {}
     while left:
-        path = max(left, key=lambda path: (len(left[path] - seen), -path.stat().st_size))
+        path = max(left, key=lambda path: (len(left[path] - seen), -len(programs[path])))
         new = left.pop(path) - seen
-        size += path.stat().st_size
+        size += len(programs[path])
         if not new or size > _MOST_KEPT:
             break
         seen |= new
-        kept[path.name] = path.read_bytes()
+        kept[path.name] = programs[path]
     for path in folder.glob("*"):
         path.unlink()
     for file, content in kept.items():

@@ -166,15 +166,20 @@ class Session:
     # The store
 
     def run(self, names: Iterable[str] | None = None) -> None:
-        """Lets the stores serve ``names`` (or all) as far as they have sent an event."""
+        """Lets the stores serve ``names`` (or all) as far as they have sent an event.
+
+        Two stores serve them one after the other: whose turn is first is no
+        engine's promise, but decides where in the arena a page lies.
+        """
         ready = [n for n in (NAMES if names is None else names) if n in self._kicked]
         if not ready:
             return
-        for number, store in enumerate(self.stores):
-            fired = {name: self._shared[name][number] for name in ready}
-            for name, shared in fired.items():
-                shared.memory[:] = bytes(self.models[name].memory.bytes)
-            store.serve(fired)
+        for together in [ready] if len(self.stores) == 1 else [[name] for name in ready]:
+            for number, store in enumerate(self.stores):
+                fired = {name: self._shared[name][number] for name in together}
+                for name, shared in fired.items():
+                    shared.memory[:] = bytes(self.models[name].memory.bytes)
+                store.serve(fired)
         for name in ready:
             del self._kicked[name]
             self._served(name)

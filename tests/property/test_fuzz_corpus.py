@@ -17,8 +17,8 @@ from tests.fuzz.subject import subjects
 @pytest.mark.parametrize("name", FUZZERS)
 def test_every_input_of_the_corpus_is_played_without_a_fault(name):
     target = importlib.import_module(f"tests.fuzz.{name}").make(["python", "native"])
-    for path in inputs(name):
-        target(path.read_bytes())
+    for program in inputs(name).values():
+        target(program)
     assert target.requests > 500
     target.close()
 

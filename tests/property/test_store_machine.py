@@ -11,7 +11,7 @@ import functools
 import struct
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -229,6 +229,7 @@ def test_domains_of_good_and_ill_will():
             stateful_step_count=35,
             deadline=None,
             print_blob=True,
+            phases=set(Phase) - {Phase.explain},
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         ),
     )

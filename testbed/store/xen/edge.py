@@ -191,9 +191,10 @@ class XenEdge:
         with self._logged(backend):
             if not backend.create():
                 return
+            # without its watch it would be there and never be served; so it is found again
+            self._xenstore.watch(f"{backend.frontend}/state", f"{_STATE}{domid}")
             self._backends[domid] = backend
             self._tell(name, "introduced", f"domain {domid}")
-            self._xenstore.watch(f"{backend.frontend}/state", f"{_STATE}{domid}")
 
     def _open_channel(self, name: str, domid: int, offer: Offer) -> XenChannel:
         channel = XenChannel(self.library, self._batch, self._grants, self._events, domid, offer)

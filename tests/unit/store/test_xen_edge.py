@@ -494,3 +494,16 @@ def test_a_second_domain_of_the_same_name_is_refused(machine):
     second = machine.create(8, "domU1")
     assert second.backend("state") is None
     assert next(itertools.islice(machine.store.connections, 1)) == "domU1"
+
+
+def test_a_domain_that_could_not_be_watched_is_found_again(machine, monkeypatch):
+    def fails(path, token):
+        raise TransportError("no memory for a watch")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(machine.xenstore, "watch", fails)
+        frontend = machine.create(3, "domU1")
+    machine.xenstore.fire("@introduceDomain")
+    machine.turn()
+    machine.shake_hands(frontend)
+    assert machine.store.status()["connected"] == ["domU1"]
