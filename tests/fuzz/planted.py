@@ -42,7 +42,6 @@ NATIVE = {
         "request->data_page >= connection->ring->nr_data_pages ||\n\t    !row",
         "request->data_page > connection->ring->nr_data_pages ||\n\t    !row",
     ),
-    "row 0": Change(_REQUESTS, "!row || row >= domain->rows->end", "row >= domain->rows->end"),
     "any row": Change(_REQUESTS, "!row || row >= domain->rows->end ||", "!row ||"),
     "row of another key": Change(
         _REQUESTS,
@@ -58,11 +57,6 @@ NATIVE = {
     ),
     "loads too much": Change(
         _REQUESTS, "payload,\n\t       entry->length);", "payload,\n\t       entry->length + 1);"
-    ),
-    "damage is not seen": Change(
-        _REQUESTS,
-        "entry->length, domain->seeds[entry->encoding]) !=\n\t    entry->fingerprint",
-        "entry->length, 0) == 0",
     ),
     "generation of an invalidate": Change(
         _REQUESTS, "if ((uint32_t)commit != key->generation)\n\t\treturn 0;", ""

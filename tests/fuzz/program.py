@@ -22,6 +22,8 @@ MOST_REQUESTS = 2500
 """Of one program; what comes behind is not played."""
 
 _LENGTHS = (16, 17, 23, 24, 25, 100, 100, 300, 500, 900, 900, 1500, 2048, 4095, 4096)
+_SHARED_LENGTHS = (100, 900, 4096)
+"""Few, so that domains often have equal pages."""
 _WORD, _LAST = (1 << 31, (1 << 32) - 1), (1 << 64) - 1
 _BORDERS = {
     "op": (0, 1, 5, 6, 255),
@@ -59,8 +61,9 @@ def store(session: Session, step: Instruction) -> None:
     """One STORE or a row of them; equal pages of two domains are made by equal seeds."""
     name, small, word, wide, _ = step
     owner = private(name) if word & 1 else bytes(8)
-    seed = word >> 1 & 7
-    length = _LENGTHS[(word >> 4 & 0xFF) % len(_LENGTHS)]
+    seed = word >> 1 & 7 if word & 1 else word >> 1 & 1
+    lengths = _LENGTHS if word & 1 else _SHARED_LENGTHS
+    length = lengths[(word >> 4 & 0xFF) % len(lengths)]
     offset = wide >> 6 if word >> 12 & 31 == 31 else small % 48
     count = 1 + (wide & (0xFF if word >> 17 & 7 == 7 else 15))
     page = (word >> 20) % session.memory(name).nr_data_pages
@@ -96,11 +99,14 @@ def load_held(session: Session, step: Instruction) -> None:
         bent["page_id"] = wide >> 32
     if word >> 5 & 7 == 7:
         bent["generation"] = wide >> 16 & 3
+    if word >> 16 & 15 == 15:
+        bent["flags"] = wide >> 24 & 3
+    beyond = word >> 20 & 15 == 15
     for at in range(count):
         key, what = held[(small + at) % len(held)]
-        session.queue(
-            name, load(key, what, (page + at) % session.memory(name).nr_data_pages, **bent)
-        )
+        nr_pages = session.memory(name).nr_data_pages
+        into = nr_pages + (wide >> 26 & 1) if beyond else (page + at) % nr_pages
+        session.queue(name, load(key, what, into, **bent))
 
 
 def invalidate(session: Session, step: Instruction) -> None:
