@@ -118,9 +118,9 @@ class Domain:
         self.state.stores_processed = 0
         self.state.frozen_limit = NO_LIMIT
 
-    def freeze(self) -> None:
-        """The store limit rises no more."""
-        self.state.frozen_limit = self.store_limit
+    def freeze(self, limit: int | None = None) -> None:
+        """The store limit rises no more; it stays what it is, or is ``limit``."""
+        self.state.frozen_limit = self.store_limit if limit is None else limit
 
     def fits(self, key: int, length: int) -> bool:
         """Whether a payload of ``length`` bytes under ``key`` stays within the quota."""

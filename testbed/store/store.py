@@ -95,6 +95,8 @@ class Store:
                 raise TransportError(f"no file for the rows of {name}: {error}") from error
             found = self.domains[life] = Domain(name, life, self.table, rows)
         found.welcome(name, settings.quota_bytes)
+        if self.draining:
+            found.freeze(0)
         connection = Connection(name, found, channel, partial(self._marked, name))
         self.connections[name] = connection
         self._engine.attach(connection)

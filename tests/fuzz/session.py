@@ -67,6 +67,8 @@ class Session:
             self.lose(name)
         model = self.models[name]
         model.connect(Memory(order, pages))
+        if self._draining:
+            model.frozen = 0
         life = Life(_DOMIDS[name], self.epochs[name])
         expected = model.store_limit, len(model.held)
         self._shared[name] = []

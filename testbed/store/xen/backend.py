@@ -16,7 +16,9 @@ An Initialised that names another instance is meant for a store that is gone:
 the frontend will find this one and say it again. Watches may fire twice, and
 once for several changes. After a violation the backend stays in Closing or
 Closed. A backend that drains is in Closing, but stays mapped until the
-frontend is Closed.
+frontend is Closed. One that was in InitWait when the draining began connects
+still, since its domain may have pages here, and drains once the frontend is
+Connected: one that sees Closing before that leaves at once.
 """
 
 from __future__ import annotations
@@ -159,6 +161,8 @@ class Backend:
         elif state == XenbusState.CONNECTED:
             if self.channel is not None:
                 self._listener.event(self.name, "frontend-connected", f"domain {self.domid}")
+                if self._draining:
+                    self.drain()
         elif state == XenbusState.CLOSING:
             if not (self._draining and self.channel):
                 self.release("the frontend closes")

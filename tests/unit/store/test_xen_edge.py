@@ -455,6 +455,25 @@ def test_draining_serves_until_the_frontend_is_closed(machine):
     assert late.backend("state") is None
 
 
+def test_one_that_connects_to_a_store_that_drains_is_drained_too(machine):
+    """It has said nothing yet when the others are asked, and may have pages from before."""
+    frontend = machine.connect()
+    stored = frontend.ends.store(1, b"page" * 100)
+    machine.restart()
+    machine.store.drain()
+    frontend.new_ring()
+    frontend.switch(1)
+    machine.shake_hands(frontend)
+    assert frontend.backend("store-limit") == "0"
+    assert frontend.backend("kept-pages") == "1"
+    assert frontend.backend("state") == "5"
+    assert frontend.ends.store(2, b"more" * 100).status == Status.ENOSPC
+    assert frontend.ends.load(1, stored.page_id)[1] == b"page" * 100
+    assert frontend.ends.invalidate((0, 1, 1)).store_limit == 0
+    frontend.switch(6)
+    assert machine.grants.mapped == {}
+
+
 def test_nodes_are_not_made_for_a_domain_that_is_gone_meanwhile(machine):
     machine.domains.alive.add(3)
     machine.xenstore.write("/local/domain/3/name", "domU1")
