@@ -185,7 +185,9 @@ PYTHON = {
         "self.charged_bytes - old + length <= self.quota_bytes + 64",
     ),
     "a limit rises while draining": Change(
-        "domain.py", "self.state.frozen_limit = self.store_limit", "pass"
+        "domain.py",
+        "frozen_limit = self.store_limit if limit is None else limit",
+        "frozen_limit = NO_LIMIT",
     ),
     "credits of the last connection": Change(
         "domain.py", "self.state.stores_processed = 0", "pass"
@@ -224,14 +226,14 @@ HANDSHAKE = {
     "one that was refused comes back": Change(
         "xen/backend.py", "if not (self._refused or self._draining):", "if not self._draining:"
     ),
-    "one that drains comes back": Change(
-        "xen/backend.py", "if not (self._refused or self._draining):", "if not self._refused:"
+    "one that connects late has credits": Change(
+        "store.py", "if self.draining:\n            found.freeze(0)\n", ""
     ),
     "a channel is not closed": Change(
         "xen/backend.py", "            channel.close()\n        elif", "        elif"
     ),
     "any state will do": Change(
-        "xen/backend.py", "if self.state != XenbusState.INIT_WAIT:\n            return\n", ""
+        "xen/backend.py", "if self.state != XenbusState.INIT_WAIT:", "if False:"
     ),
     "any instance": Change("xen/backend.py", "if sight[1] == self._instance:", "if True:"),
     "one domain's trouble is the others'": Change(

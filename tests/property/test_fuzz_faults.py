@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from tests.fuzz.changed import STORE
@@ -12,7 +14,10 @@ from tests.fuzz.faults import PLANTED, try_plan
 def test_every_fault_has_its_place_in_the_sources(name):
     for change in PLANTED[name].changes:
         text = (STORE / change.file).read_text()
-        assert change.applied_to(text) != text
+        changed = change.applied_to(text)
+        assert changed != text
+        if change.file.endswith(".py"):
+            ast.parse(changed)  # it is to be found by what it does
 
 
 @pytest.mark.parametrize("name", ["loads the wrong page", "bytes are not compared"])
