@@ -22,8 +22,8 @@ MOST_REQUESTS = 2500
 """Of one program; what comes behind is not played."""
 
 _LENGTHS = (16, 17, 23, 24, 25, 100, 100, 300, 500, 900, 900, 1500, 2048, 4095, 4096)
-_SHARED_LENGTHS = (100, 900, 4096)
-"""Few, so that domains often have equal pages."""
+_SHARED_LENGTHS = (100, 108, 900, 4096)
+"""Few, so that domains often have equal pages; two differ by one granule."""
 _WORD, _LAST = (1 << 31, (1 << 32) - 1), (1 << 64) - 1
 _BORDERS = {
     "op": (0, 1, 5, 6, 255),
