@@ -20,7 +20,7 @@ from tests.fuzz.planted import COLLISIONS, HANDSHAKE, NATIVE, PYTHON
 
 __all__ = ["PLANTED", "Outcome", "Plan", "main", "try_plan"]
 
-_TIMEOUT = 600.0
+_TIMEOUT = 300.0
 _TIMED_OUT = 1000
 
 
