@@ -93,7 +93,12 @@ class DetachedJob:
         """
         while True:
             check()
-            status = self.poll(deadline=deadline)
+            try:
+                status = self.poll(deadline=deadline)
+            except self.ssh.endpoint.hung:
+                if not deadline.expired:
+                    raise
+                status = None  # the deadline came while the guest was asked
             if status is not None:
                 return status
             if deadline.within(interval).remaining < interval / 2:
