@@ -74,6 +74,8 @@ def try_plan(plan: Plan, work: Path, requests: int) -> Outcome:
         how = "does not end" if status else ""
     else:
         how = said.splitlines()[-1] if status > 0 and said else f"signal {-status}"
+        if how.startswith("subprocess.CalledProcessError"):
+            raise RuntimeError(f"this does not even build: {plan.changes}")
     return Outcome(status != 0, answered, how)
 
 

@@ -94,11 +94,6 @@ NATIVE = {
     ),
     # Arena, index, ids
     "blocks overlap": Change(_ARENA, "(length + 2 * GRANULE - 1)", "(length + GRANULE - 1)"),
-    "beyond the capacity": Change(
-        _ARENA,
-        "arena->payload_bytes + length <= arena->capacity_bytes + LARGEST_PAYLOAD &&\n\t       (",
-        "(",
-    ),
     "holes do not meet": Change(_ARENA, "\t\tend += size;\n", ""),
     "the hole in front": Change(_ARENA, "\tput16(before_of(arena, end), 0);\n", ""),
     "rest of a hole": Change(_ARENA, "if (size > need)\n", "if (size > need + 1)\n"),
@@ -110,7 +105,6 @@ NATIVE = {
         _ARENA, "\tif (next)\n\t\tput32(link_word(arena, next, 1), previous);\n", ""
     ),
     "index hole": Change(_INDEX, ">= ((at - slot) & mask)", "> ((at - slot) & mask)"),
-    "index wraps": Change(_INDEX, "((at - home) & mask)", "(at - home)"),
     "index does not shrink": Change(
         _INDEX, "(uint64_t)(index->used - 1) * 8 >= index->mask ||", "1 ||"
     ),
@@ -146,18 +140,20 @@ NATIVE = {
 """By what is wrong then. The Python engine is right."""
 
 COLLISIONS = {
+    "index wraps": Change(_INDEX, "((at - home) & mask)", "(at - home)"),
+    "only the first is compared": Change(
+        _TABLE,
+        "found.slot = index_from(index, records, found.fingerprint,\n"
+        "\t\t\t\t\t(found.slot + 1) & index->mask);",
+        "break;",
+    ),
+    "only the bytes' begin is compared": Change(_TABLE, "payload, length)) {", "payload, 8)) {"),
     "pages of another group": Change(_TABLE, " && entry->group == group &&", " &&"),
     "pages of another encoding": Change(_TABLE, "\n\t\t    entry->encoding == encoding &&", ""),
     "pages of another length": Change(_TABLE, "entry->length == length && ", ""),
     "bytes are not compared": Change(
         _TABLE, "!memcmp(payload_of(table, page), payload, length)", "1"
     ),
-    "only the first is compared": Change(
-        _TABLE,
-        "while ((page = index->slots[found.slot])) {",
-        "if ((page = index->slots[found.slot])) {",
-    ),
-    "only the bytes' begin is compared": Change(_TABLE, "payload, length)) {", "payload, 16)) {"),
 }
 """The same, but only fingerprints that collide can show these: they are tried with ``WEAK``."""
 
