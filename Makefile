@@ -52,7 +52,10 @@ fuzz: setup ## fuzz the store's ring and xenstore inputs: FUZZ_REQUESTS=10000000
 	$(VENV)/bin/python -m tests.fuzz.xenstore --requests $$(($(FUZZ_REQUESTS) / 50))
 	$(VENV)/bin/python -m tests.fuzz.ring --requests $$(($(FUZZ_REQUESTS) / 20)) --sanitize \
 		--work results/fuzz/ring-sanitized
+	$(VENV)/bin/python -m tests.fuzz.ring --requests $$(($(FUZZ_REQUESTS) / 10)) --plain --weak \
+		--work results/fuzz/ring-weak
 	$(VENV)/bin/python -m tests.fuzz.replay
+	$(VENV)/bin/python -m tests.fuzz.faults
 
 lint: setup ## ruff and mypy --strict
 	$(VENV)/bin/ruff check .

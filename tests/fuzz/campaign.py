@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests.fuzz import changed
 from tests.fuzz.mutation import mutate
 
 __all__ = ["CORPORA", "Target", "main"]
@@ -58,7 +59,11 @@ def main(name: str, make: MakeTarget, arguments: list[str] | None = None) -> int
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plain", action="store_true", help="without atheris")
     parser.add_argument("--sanitize", action="store_true", help="the native piece; is --plain")
+    parser.add_argument("--weak", action="store_true", help="fingerprints that collide")
     options = parser.parse_args(arguments)
+    if options.weak:
+        given = [word for word in arguments or sys.argv[1:] if word != "--weak"]
+        return changed.run_weak(name, options.work, given)
     if options.sanitize or options.plain:
         # Imports the store: atheris must be there before.
         from tests.fuzz import native
@@ -180,9 +185,14 @@ def _plain(campaign: Campaign, folders: list[Path]) -> None:
     def bend(part: bytes) -> bytes:
         return bytes(byte ^ (draw.random() < 0.1 and draw.getrandbits(8)) for byte in part)
 
+    for program in pool:
+        campaign.run(program)
     while not campaign.over:
         program = mutate(draw.choice(pool), _MOST_BYTES, draw, bend)
         if draw.random() < 0.5:  # two histories, one after the other
-            program = (program + draw.choice(pool))[:_MOST_BYTES]
+            program = program + draw.choice(pool)
+        if draw.random() < 0.5:  # what nobody has thought of: the corpus is small
+            program = program[: _MOST_BYTES // 2] + draw.randbytes(_MOST_BYTES // 2)
+        program = program[:_MOST_BYTES]
         campaign.run(program)
     campaign.end()

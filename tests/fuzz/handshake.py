@@ -6,8 +6,10 @@ words (a node's name, a value) are the bytes behind it.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from testbed.store.protocol import Op, Status
@@ -16,6 +18,7 @@ from tests.fuzz.dom0 import GUEST_PAGES, Dom0, Guest
 from tests.fuzz.mutation import INSTRUCTION
 from tests.fuzz.program import content
 from tests.fuzz.session import entry, private
+from tests.fuzz.subject import MAX_DATA_PAGES
 
 __all__ = ["XenstoreTarget"]
 
@@ -55,6 +58,10 @@ class Siege:
         self.counts: Counter[str] = Counter()
         self.ids = {domid: domid for domid in _NAMES}
         """Present id of each domain of ill will."""
+        self.refused: set[int] = set()
+        """Who offered what is not allowed, and has not been created again since."""
+        self.draining: dict[int, int] | None = None
+        """Store limits of who was connected when the store began to drain."""
         self.honest = self.dom0.create(_HONEST, "other")
         self.honest.connect()
         self._rows = [self._store(at) for at in range(_PAGES)]
@@ -71,12 +78,23 @@ class Siege:
         assert answer[3] == Status.OKAY
         return answer[5]
 
+    def limits(self) -> dict[int, int]:
+        """The store limit of every domain that is served, by its id."""
+        domains = [connection.domain for connection in self.dom0.store.connections.values()]
+        return {domain.life.domid: domain.store_limit for domain in domains}
+
     def check(self) -> None:
         """Cheap, after every instruction."""
         store, dom0 = self.dom0.store, self.dom0
         assert "other" in store.connections, "the honest domain was disconnected"
         assert len(dom0.events.bound) == len(store.connections)
         assert len(dom0.grants.mapped) == 2 * len(store.connections)
+        limits = self.limits()
+        assert not limits.keys() & self.refused, "one that was refused is served"
+        if self.draining is not None:
+            for domid, limit in limits.items():
+                assert limit <= self.draining.get(domid, 0), "a limit rises while draining"
+            self.draining = {domid: self.draining.get(domid, 0) for domid in limits}
 
     def check_thoroughly(self) -> None:
         """At the end, when nothing is disturbed any more."""
@@ -118,6 +136,31 @@ class Siege:
     def close(self) -> None:
         self.calm()
         self.dom0.close()
+
+
+def is_allowed(said: Mapping[str, str | None], instance: str) -> bool:
+    """Whether ``pageshare.h`` lets a frontend say that and be connected to this store."""
+
+    def hexadecimal(node: str) -> bool:
+        return re.fullmatch("[0-9a-fA-F]{1,16}", said.get(node) or "") is not None
+
+    def number(node: str, low: int, high: int) -> bool:
+        text = said.get(node) or ""
+        return re.fullmatch("[0-9]{1,10}", text) is not None and low <= int(text) <= high
+
+    order = said.get("ring-page-order")
+    return (
+        number("protocol-version", 1, 1)
+        and said.get("encoding") in ("raw", "lz4", "lzo", "zstd")
+        and number("ring-page-order", 0, 3)
+        and all(number(f"ring-ref{at}", 0, 2**32 - 1) for at in range(1 << int(order or 0)))
+        and number("directory-ref", 0, 2**32 - 1)
+        and number("event-channel", 1, 2**31 - 1)
+        and number("nr-data-pages", 1, MAX_DATA_PAGES)
+        and hexadecimal("epoch")
+        and hexadecimal("instance")
+        and int(said.get("instance") or "", 16) == int(instance, 16)
+    )
 
 
 # Instructions
@@ -174,9 +217,19 @@ def offer(siege: Siege, step: Step) -> None:
         siege.counts["aliased"] += 1
     siege.counts["xenstore"] += len(nodes) + 1
     siege.counts["offers"] += 1
+    xenstore = siege.dom0.xenstore
+    undisturbed = guest.state() == "2" and not (xenstore.fails or xenstore.between)
     guest.write("state", "3")
     siege.dom0.turn()
-    siege.counts["offers accepted"] += guest.state() == "4"
+    accepted = guest.state() == "4"
+    siege.counts["offers accepted"] += accepted
+    if undisturbed:
+        nodes = [*_NODES, *(f"ring-ref{at}" for at in range(8))]
+        said = {node: xenstore.nodes.get(f"{guest.path}/{node}") for node in nodes}
+        instance = xenstore.nodes[f"{guest.backend}/instance"]
+        assert not accepted or is_allowed(said, instance), f"accepted: {said}"
+        if guest.state() == "5" and siege.draining is None:
+            siege.refused.add(guest.domid)
 
 
 def ask(siege: Siege, step: Step) -> None:
@@ -254,8 +307,22 @@ def boot_again(siege: Siege, step: Step) -> None:
     """Destroyed, and created under the same id or another."""
     dom0, domid = siege.dom0, siege.ids[step.domid]
     dom0.destroy(domid)
+    siege.refused.discard(domid)
     siege.ids[step.domid] = domid if step.word & 1 else domid + _ELSEWHERE
     dom0.create(siege.ids[step.domid], _NAMES[step.domid])
+
+
+def twin(siege: Siege, step: Step) -> None:
+    """Another domain takes the name of one that is alive, and wants to be served as that."""
+    dom0, original = siege.dom0, siege.guest(step)
+    domid = original.domid + 2 * _ELSEWHERE
+    guest = dom0.create(domid, original.name)
+    for node, text in {**guest.nodes(), "state": "3"}.items():
+        guest.write(node, text)
+    dom0.turn()
+    if dom0.xenstore.nodes.get(f"/local/domain/{original.domid}/name") == original.name:
+        siege.check()
+    dom0.destroy(domid)
 
 
 def die(siege: Siege, step: Step) -> None:
@@ -275,6 +342,8 @@ def rename(siege: Siege, step: Step) -> None:
 def restart(siege: Siege, step: Step) -> None:
     """The store is killed; the honest domain finds its pages again in the next one."""
     siege.calm()
+    siege.refused.clear()
+    siege.draining = None
     siege.dom0.kill()
     siege.dom0.start()
     siege.honest.connect()
@@ -284,12 +353,14 @@ def restart(siege: Siege, step: Step) -> None:
 
 
 def drain(siege: Siege, step: Step) -> None:
+    if siege.draining is None:
+        siege.draining = siege.limits()
     siege.dom0.store.drain()
     siege.dom0.turn()
 
 
 _COMMON = (offer, offer, offer, offer, say, say, switch, switch, ask, ask, ask, scribble, interfere)
-_RARE = (say_anything, remove, fire, fail, revoke, boot_again, die, rename, restart)
+_RARE = (say_anything, remove, fire, fail, revoke, boot_again, die, rename, restart, twin)
 _OPERATIONS = _COMMON * 3 + _RARE * 2 + (drain,)
 _WITH_TEXT = {say, say_anything, offer, interfere}
 

@@ -22,8 +22,22 @@ MOST_REQUESTS = 2500
 """Of one program; what comes behind is not played."""
 
 _LENGTHS = (16, 17, 23, 24, 25, 100, 100, 300, 500, 900, 900, 1500, 2048, 4095, 4096)
-_ODD = (0, 1, 2, 3, 4, 8, 15, 16, 31, 32, 33, 255, 256, 4095, 4096, 4097, 1 << 15, (1 << 16) - 1)
-_ODD += (1 << 31, (1 << 32) - 1, 1 << 57, 1 << 58, (1 << 58) - 1, (1 << 63) + 5, (1 << 64) - 1)
+_SHARED_LENGTHS = (100, 108, 900, 4096)
+"""Few, so that domains often have equal pages; two differ by one granule."""
+_WORD, _LAST = (1 << 31, (1 << 32) - 1), (1 << 64) - 1
+_BORDERS = {
+    "op": (0, 1, 5, 6, 255),
+    "id": (0, (1 << 16) - 1),
+    "encoding": (0, 1, 3, 4, 255),
+    "data_page": _WORD,
+    "length": (0, 1, 15, 16, 17, 32, 255, 4095, 4096, 4097, 4112, 1 << 16, *_WORD),
+    "swap_type": (1, 31, 32, 33, (1 << 16) - 1),
+    "flags": (1, 2, 3, 1 << 15),
+    "offset": ((1 << 58) - 1, 1 << 58, 1 << 59, (1 << 63) + 5, _LAST),
+    "generation": (0, 1, 2, *_WORD),
+    "page_id": (0, 1, 2, 255, 256, *_WORD),
+}
+"""By field of a request; a data page's are also those of the connection."""
 
 
 class Instruction(NamedTuple):
@@ -47,8 +61,9 @@ def store(session: Session, step: Instruction) -> None:
     """One STORE or a row of them; equal pages of two domains are made by equal seeds."""
     name, small, word, wide, _ = step
     owner = private(name) if word & 1 else bytes(8)
-    seed = word >> 1 & 7
-    length = _LENGTHS[(word >> 4 & 0xFF) % len(_LENGTHS)]
+    seed = word >> 1 & 7 if word & 1 else word >> 1 & 1
+    lengths = _LENGTHS if word & 1 else _SHARED_LENGTHS
+    length = lengths[(word >> 4 & 0xFF) % len(lengths)]
     offset = wide >> 6 if word >> 12 & 31 == 31 else small % 48
     count = 1 + (wide & (0xFF if word >> 17 & 7 == 7 else 15))
     page = (word >> 20) % session.memory(name).nr_data_pages
@@ -84,11 +99,14 @@ def load_held(session: Session, step: Instruction) -> None:
         bent["page_id"] = wide >> 32
     if word >> 5 & 7 == 7:
         bent["generation"] = wide >> 16 & 3
+    if word >> 16 & 15 == 15:
+        bent["flags"] = wide >> 24 & 3
+    beyond = word >> 20 & 15 == 15
     for at in range(count):
         key, what = held[(small + at) % len(held)]
-        session.queue(
-            name, load(key, what, (page + at) % session.memory(name).nr_data_pages, **bent)
-        )
+        nr_pages = session.memory(name).nr_data_pages
+        into = nr_pages + (wide >> 26 & 1) if beyond else (page + at) % nr_pages
+        session.queue(name, load(key, what, into, **bent))
 
 
 def invalidate(session: Session, step: Instruction) -> None:
@@ -122,7 +140,7 @@ def mark(session: Session, step: Instruction) -> None:
 
 
 def bent(session: Session, step: Instruction) -> None:
-    """A request in order but for one field, which is at a border or beyond."""
+    """A request in order but for one field: at each of its borders, or anything."""
     name, small, word, wide, _ = step
     fields = {
         "op": 1 + word % 5,
@@ -137,10 +155,13 @@ def bent(session: Session, step: Instruction) -> None:
         "page_id": 1 + small % 48,
     }
     field = list(fields)[(word >> 16 & 0xFF) % len(fields)]
-    value = _ODD[(word >> 24) % len(_ODD)] if wide & 1 else wide >> 8
+    borders = _BORDERS[field]
+    if field == "data_page":
+        last = session.memory(name).nr_data_pages - 1
+        borders = (last, last + 1, last + 2, *borders)
     bits = {"op": 8, "encoding": 8, "id": 16, "swap_type": 16, "flags": 16, "offset": 64}
-    fields[field] = value & (1 << bits.get(field, 32)) - 1
-    session.queue(name, entry(fields.pop("op"), **fields))
+    for value in borders if wide & 1 else (wide >> 8,):
+        session.queue(name, entry(**fields | {field: value & (1 << bits.get(field, 32)) - 1}))
 
 
 def raw(session: Session, step: Instruction) -> None:
