@@ -1,8 +1,8 @@
 """``python3 -m testbed.hostile --config FILE --victim NAME --seed N --report FILE``.
 
 Runs in dom0 in place of the store, over the same state, until SIGTERM. Prints
-``ready`` on stdout. Every second, and at the end, ``--report`` gets what was
-done so far as JSON.
+``ready`` on stdout. ``--report`` gets what was done so far as JSON: before that,
+every second, and at the end.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ class _House:
             if spared:
                 xenstore = LyingXenStore(XsStore(), self._victim, None, self._liar.told)
                 self._open(self._stack, spared, xenstore)
+            self._write_report()
             print("ready", flush=True)
             while not self._stopping:
                 self._start()

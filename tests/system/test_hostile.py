@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from orchestrator.deadline import Deadline
 from orchestrator.machine import HostileStore, kernel_reports
-from orchestrator.workloads import PageChurn
+from orchestrator.workloads import PageChurn, RunningChurn
 from tests.system.pages import Pages
 
 SEED = 20261127
@@ -45,22 +45,30 @@ def test_a_store_that_lies(pages: Pages) -> None:
     machine = pages.machine
     consoles = {name: machine.console(name) for name in ("victim", "domU1", "xen-dom0")}
     before = {name: console.size() for name, console in consoles.items()}
-    with lying(pages) as hostile:
-        victim = PageChurn(pages.program, pages=200, loops=3, seed=SEED, tolerate=True)
-        other = PageChurn(pages.program, pages=200, loops=1, seed=SEED)
-        lied_to = victim.start(pages.domain("victim"), Deadline.after(60))
-        told_the_truth = other.start(pages.domain("domU1"), Deadline.after(60))
-        deadline = Deadline.after(300)
-        while not enough(hostile.report(Deadline.after(60))):
-            assert not deadline.expired, hostile.report(Deadline.after(60))
-            lied_to.check(Deadline.after(60))
-            told_the_truth.check(Deadline.after(60))
-            time.sleep(2)
-        counters = pages.counters("victim")
-        report = hostile.report(Deadline.after(60))
-    # the real store finds everybody again, the victim too, and what there is of their pages
-    spoiled = lied_to.finish(Deadline.after(180))
-    spared = told_the_truth.finish(Deadline.after(180))
+
+    def churning(churn: PageChurn, name: str) -> RunningChurn:
+        running = churn.start(pages.domain(name), Deadline.after(60))
+        # whatever happens: other tests take the domU for idle
+        ended.callback(running.job.stop, "KILL")
+        return running
+
+    with ExitStack() as ended:
+        with lying(pages) as hostile:
+            victim = PageChurn(pages.program, pages=200, loops=3, seed=SEED, tolerate=True)
+            other = PageChurn(pages.program, pages=200, loops=1, seed=SEED)
+            lied_to = churning(victim, "victim")
+            told_the_truth = churning(other, "domU1")
+            deadline = Deadline.after(300)
+            while not enough(hostile.report(Deadline.after(60))):
+                assert not deadline.expired, hostile.report(Deadline.after(60))
+                lied_to.check(Deadline.after(60))
+                told_the_truth.check(Deadline.after(60))
+                time.sleep(2)
+            counters = pages.counters("victim")
+            report = hostile.report(Deadline.after(60))
+        # the real store finds everybody again, the victim too, and what there is of their pages
+        spoiled = lied_to.finish(Deadline.after(180))
+        spared = told_the_truth.finish(Deadline.after(180))
     print(report, spoiled, spared, counters)
 
     assert spoiled.mismatches == spared.mismatches == 0

@@ -149,6 +149,19 @@ def store(dom0, frontend):
     assert answers[0].status == Status.OKAY
 
 
+def test_a_report_is_there_when_it_is_ready(dom0, tmp_path, monkeypatch):
+    found = []
+
+    def said(word, flush):
+        assert flush
+        found.append((word, json.loads((tmp_path / "lies.json").read_text())["starts"]))
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(hostile, "print", said, raising=False)
+    hostile._House(make_config(tmp_path), "domU1", 1, tmp_path / "lies.json").run()
+    assert found == [("ready", 0)]
+
+
 def test_starts_follow_each_other_until_sigterm(dom0, tmp_path, monkeypatch):
     plan = Plan(answers=1000, quiet=60, seconds=60)
     monkeypatch.setattr(hostile, "draw_plan", lambda random, number: plan)
