@@ -93,7 +93,8 @@ class DomainHandle:
     def destroy(self, deadline: Deadline) -> None:
         """``xl destroy``: at once, without a word to its kernel."""
         self.close()
-        self.dom0.run(["xl", "destroy", str(self.domid)], deadline=deadline)
+        # -vvv: where it was, should it not end
+        self.dom0.run(["xl", "-vvv", "destroy", str(self.domid)], deadline=deadline)
 
     def shutdown(self, deadline: Deadline) -> None:
         """Have it power off, and wait until Xen has it no more.

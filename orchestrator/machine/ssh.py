@@ -27,6 +27,8 @@ __all__ = ["CommandResult", "Ssh", "SshEndpoint"]
 _ATTEMPT_SECONDS = 10.0
 _HINT_SECONDS = 20.0
 _CHUNK = 32768
+_SHOWN = 1500
+"""Bytes of what a command said, in a message that it failed."""
 
 # an attempt that fails is part of connecting, not worth a traceback on the terminal
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -140,7 +142,7 @@ class Ssh:
                 f"{self.name}: the SSH connection failed during `{line}`: {error!r}"
             ) from error
         if check and result.status:
-            said = (result.stderr or result.stdout).strip()[-1500:]
+            said = (result.stderr or result.stdout).strip()[-_SHOWN:]
             raise self.endpoint.failed(
                 f"{self.name}: `{line}` ended with status {result.status}: {said}"
             )
@@ -173,7 +175,11 @@ class Ssh:
             channel.exec_command(line)
             out, err = _pump(channel, data, deadline)
             if not channel.exit_status_ready():
-                raise self.endpoint.hung(f"{self.name}: `{line}` did not end before its deadline")
+                said = (err or out)[-_SHOWN:].decode(errors="replace").strip()
+                raise self.endpoint.hung(
+                    f"{self.name}: `{line}` did not end before its deadline"
+                    + (f"; so far it said: {said}" if said else "")
+                )
             status = channel.recv_exit_status()
             if status < 0:
                 raise paramiko.SSHException("closed without an exit status")
