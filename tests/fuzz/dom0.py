@@ -16,17 +16,11 @@ import struct
 import tempfile
 from pathlib import Path
 
-from testbed.store.config import DomainConfig, StoreConfig
 from testbed.store.errors import TransportError
 from testbed.store.protocol import PAGE_SIZE, RESPONSE
-from testbed.store.records import RecordSink
-from testbed.store.recovery import open_table
-from testbed.store.store import Store
-from testbed.store.transport.interface import Batch
-from testbed.store.xen.edge import XenEdge
-from tests.fuzz.subject import GROUPS, MAX_DATA_PAGES, QUOTAS
+from tests.fuzz.subject import MAX_DATA_PAGES, fuzz_config
+from tests.unit.store.dom0 import FakeDom0
 from tests.unit.store.fakes import FakeDomains, FakeEvents, FakeXenStore
-from tests.unit.store.support import ring_library
 
 __all__ = ["DIRECTORY", "GUEST_PAGES", "Dom0", "Guest"]
 
@@ -232,7 +226,7 @@ class OwnedEvents(FakeEvents):
         os.close(self._event)
 
 
-class Dom0:
+class Dom0(FakeDom0):
     """A store at Xen's edge, as good as new."""
 
     def __init__(self, engine: str) -> None:
@@ -240,53 +234,20 @@ class Dom0:
         memory = Path("/dev/shm")
         parent = memory if memory.is_dir() else None
         self._folder = Path(tempfile.mkdtemp(prefix="pageshare-fuzz-", dir=parent))
-        self.config = StoreConfig(
-            arena_bytes=sum(QUOTAS.values()),
-            state_path=self._folder / "state",
-            mark_interval_ms=0,
-            records=Path("/dev/null"),
-            control_socket=self._folder / "control",
-            max_data_pages=MAX_DATA_PAGES,
-            domains=tuple(DomainConfig(n, q, GROUPS[n]) for n, q in QUOTAS.items()),
-            engine=engine,
-        )
-        self.xenstore, self.grants = ShakyXenStore(), GrantedMemory()
-        self.events, self.domains = OwnedEvents(), FakeDomains()
         self.guests: dict[int, Guest] = {}
         self._graves: list[Guest] = []
-        self._batch, self._sink = Batch(), RecordSink(self.config.records)
-        self.running = False
-        self.start()
+        config = fuzz_config(self._folder, engine)
+        super().__init__(config, ShakyXenStore(), GrantedMemory(), OwnedEvents(), FakeDomains())
 
     def start(self) -> None:
         """Starts a store on what the last one left."""
-        config, self.running = self.config, True
-        groups = [domain.group for domain in config.domains]
-        table, recovered = open_table(config.arena_bytes, groups, config.state_path)
-        self.store = Store(config, table, recovered, self._batch, self._sink)
-        self.edge = XenEdge(
-            config,
-            self._batch,
-            ring_library(),
-            self.xenstore,
-            self.grants,
-            self.events,
-            self.domains,
-        )
-        self.store.use(self.edge)
-        (_, self._watches), (_, self._ports) = self.edge.sources()
-        self.turn()
+        self.running = True
+        super().start()
 
     def kill(self) -> None:
         """The store is gone; Xen closes what it had mapped and bound."""
         self.running = False
-        self.grants.forget()
-        self.events.bound.clear()
-        self.xenstore.watches.clear()
-        self.xenstore.fired.clear()
-        state = self.store.table.state
-        self.store.close()
-        state.close()
+        super().kill()
 
     def turn(self) -> None:
         """What the loop does until nothing is left."""
@@ -309,34 +270,23 @@ class Dom0:
     def create(self, domid: int, name: str) -> Guest:
         """What ``xl create`` does."""
         self.domains.ended.pop(domid, None)
-        self.domains.alive.add(domid)
-        self.xenstore.permissions[f"/local/domain/{domid}/device"] = [(0, False), (domid, True)]
-        self.xenstore.nodes[f"/local/domain/{domid}/device"] = ""
-        self.xenstore.write(f"/local/domain/{domid}/name", name)
         guest = self.guests[domid] = self.grants.guests[domid] = Guest(self, domid, name)
-        self.xenstore.fire("@introduceDomain")
-        self.turn()
+        self.introduce(domid, name)
         return guest
 
     def destroy(self, domid: int) -> None:
-        """What ``xl destroy`` does: the nodes go first, then the domain."""
-        self.xenstore.remove(f"/local/domain/{domid}")
-        self.turn()
-        self.domains.alive.discard(domid)
+        """What ``xl destroy`` does; nobody can map a page of it afterwards."""
         self._graves.append(self.guests.pop(domid))
         del self.grants.guests[domid]
-        self.xenstore.fire("@releaseDomain")
-        self.turn()
+        super().destroy(domid)
 
     def close(self) -> None:
         """An orderly stop, which must leave nothing mapped or bound."""
         if self.running:
             self.edge.close()
             assert not self.grants.mapped
-            state = self.store.table.state
-            self.store.close()
-            state.close()
-        self._sink.close()
+            self.close_store()
+        self.sink.close()
         for guest in [*self.guests.values(), *self._graves]:
             guest.close()
         shutil.rmtree(self._folder)

@@ -11,9 +11,10 @@ import socket
 import struct
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from testbed.store.config import DomainConfig, StoreConfig
+from testbed.store.config import StoreConfig
 from testbed.store.protocol import PAGE_SIZE
 from testbed.store.records import RecordSink
 from testbed.store.recovery import open_table
@@ -21,9 +22,9 @@ from testbed.store.state import LAYOUT, Life
 from testbed.store.store import Store
 from testbed.store.transport.inprocess import InProcessEdge, SharedMemory
 from testbed.store.transport.interface import Batch, Welcome
-from tests.unit.store.support import ring_library
+from tests.unit.store.support import make_config, ring_library
 
-__all__ = ["GROUPS", "QUOTAS", "Subject", "subjects"]
+__all__ = ["GROUPS", "MAX_DATA_PAGES", "QUOTAS", "Subject", "fuzz_config", "subjects"]
 
 QUOTAS = {"domU1": 20 * PAGE_SIZE, "domU2": 20 * PAGE_SIZE, "other": 6 * PAGE_SIZE}
 """Small, so that limits are met and blocks have to move."""
@@ -39,6 +40,14 @@ def subjects(*engines: str) -> list[Subject]:
     return [Subject(engine) for engine in engines]
 
 
+def fuzz_config(folder: Path, engine: str) -> StoreConfig:
+    """Small, so that limits are reached, and without MARKs of its own."""
+    config = make_config(folder, QUOTAS, GROUPS, engine)
+    return replace(
+        config, mark_interval_ms=0, records=Path("/dev/null"), max_data_pages=MAX_DATA_PAGES
+    )
+
+
 class Subject:
     """A store over an in-process edge, on files in memory; as good as new for every input."""
 
@@ -48,16 +57,7 @@ class Subject:
         parent = memory if memory.is_dir() else None
         self._folder = Path(tempfile.mkdtemp(prefix="pageshare-fuzz-", dir=parent))
         self._batch = Batch()
-        self.config = StoreConfig(
-            arena_bytes=sum(QUOTAS.values()),
-            state_path=self._folder / "state",
-            mark_interval_ms=0,
-            records=Path("/dev/null"),
-            control_socket=self._folder / "control",
-            max_data_pages=MAX_DATA_PAGES,
-            domains=tuple(DomainConfig(n, q, GROUPS[n]) for n, q in QUOTAS.items()),
-            engine=engine,
-        )
+        self.config = fuzz_config(self._folder, engine)
         self._running = False
         # What stands for /dev/xen/evtchn, from which the native loop reads ports itself.
         self._xen, self._device = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -39,7 +39,7 @@ def test_a_command_beyond_its_deadline_raises(ssh):
     started = time.monotonic()
     with pytest.raises(GuestHung, match="did not end before its deadline"):
         ssh.run("sleep 30", deadline=Deadline.after(0.3))
-    with pytest.raises(GuestHung, match="deadline; so far it said: on my way$"):
+    with pytest.raises(GuestHung, match=r"deadline; so far it said: on my way$"):
         ssh.run("echo on my way; sleep 30", deadline=Deadline.after(1))
     assert time.monotonic() - started < 5
     assert ssh.run("echo still here", deadline=soon()).stdout == "still here\n"

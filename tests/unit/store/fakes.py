@@ -124,6 +124,10 @@ class FakeGrants:
         self.mapped[address] = pages
         return address
 
+    def forget(self):
+        """What the kernel does when the store is killed."""
+        self.mapped.clear()
+
     def map_pages(self, domid, references, *, writable):
         first = self._page(domid, references[0])
         assert writable == (references[0] != 2)

@@ -8,14 +8,10 @@ import pytest
 
 from testbed.store.errors import ProtocolViolation, TransportError
 from testbed.store.protocol import Op, Status
-from testbed.store.records import RecordSink
-from testbed.store.recovery import open_table
-from testbed.store.store import Store
-from testbed.store.transport.interface import Batch
 from testbed.store.verification import problems
-from testbed.store.xen.edge import XenEdge
 from testbed.store.xen.offer import read_offer
 from testbed.store.xen.xenstore import run_transaction
+from tests.unit.store.dom0 import FakeDom0
 from tests.unit.store.fakes import (
     FakeDomains,
     FakeEvents,
@@ -23,74 +19,24 @@ from tests.unit.store.fakes import (
     FakeGrants,
     FakeXenStore,
 )
-from tests.unit.store.support import make_config, request, ring_library
+from tests.unit.store.support import make_config, request
 
 
-class Machine:
+class Machine(FakeDom0):
     """dom0 with a store, and domains that come and go."""
 
     def __init__(self, folder) -> None:
-        self.config = make_config(folder)
-        self.xenstore, self.grants = FakeXenStore(), FakeGrants()
-        self.events, self.domains = FakeEvents(), FakeDomains()
-        self.sink = RecordSink(self.config.records)
-        self.start()
-
-    def start(self):
-        batch = Batch()
-        groups = [domain.group for domain in self.config.domains]
-        table, recovered = open_table(self.config.arena_bytes, groups, self.config.state_path)
-        self.store = Store(self.config, table, recovered, batch, self.sink)
-        self.edge = XenEdge(
-            self.config,
-            batch,
-            ring_library(),
-            self.xenstore,
-            self.grants,
-            self.events,
-            self.domains,
+        super().__init__(
+            make_config(folder), FakeXenStore(), FakeGrants(), FakeEvents(), FakeDomains()
         )
-        self.store.use(self.edge)
-        (_, self._watches), (_, self._ports) = self.edge.sources()
-        self.turn()
-
-    def kill(self):
-        """The store is gone; Xen closes what it had mapped and bound."""
-        self.grants.mapped.clear()
-        self.events.bound.clear()
-        self.xenstore.watches.clear()
-        self.xenstore.fired.clear()
-        state = self.store.table.state
-        self.store.close()
-        state.close()
 
     def restart(self):
         self.kill()
         self.start()
 
-    def turn(self):
-        while self.xenstore.fired:
-            self._watches()
-        self._ports()
-        while self.store.continue_pending():
-            pass
-
     def create(self, domid, name, **options) -> FakeFrontend:
-        self.domains.alive.add(domid)
-        self.xenstore.permissions[f"/local/domain/{domid}/device"] = [(0, False), (domid, True)]
-        self.xenstore.nodes[f"/local/domain/{domid}/device"] = ""
-        self.xenstore.write(f"/local/domain/{domid}/name", name)
-        self.xenstore.fire("@introduceDomain")
-        self.turn()
+        self.introduce(domid, name)
         return FakeFrontend(self, domid, **options)
-
-    def destroy(self, domid):
-        """What ``xl destroy`` does: the nodes go first, then the domain."""
-        self.xenstore.remove(f"/local/domain/{domid}")
-        self.turn()
-        self.domains.alive.discard(domid)
-        self.xenstore.fire("@releaseDomain")
-        self.turn()
 
     def connect(self, domid=3, name="domU1", **options) -> FakeFrontend:
         frontend = self.create(domid, name, **options)
@@ -117,9 +63,7 @@ def machine(tmp_path):
     yield machine
     if not machine.xenstore.closed:
         machine.edge.close()
-    state = machine.store.table.state
-    machine.store.close()
-    state.close()
+    machine.close_store()
     machine.sink.close()
 
 
