@@ -10,9 +10,8 @@ from orchestrator.experiment.model import (
     Limits,
     Statistics,
     Store,
-    Swap,
-    Variant,
 )
+from orchestrator.experiment.variant import SlowDisk, Swap, Variant
 from orchestrator.experiment.workload import Mix, Workload, WorkloadKind
 
 __all__ = [
@@ -22,6 +21,7 @@ __all__ = [
     "FaultKind",
     "Limits",
     "Mix",
+    "SlowDisk",
     "Statistics",
     "Store",
     "Swap",

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from orchestrator.errors import UserError
-from orchestrator.experiment.faults import Fault
 from orchestrator.experiment.table import KernelArguments, Name, Table
+from orchestrator.experiment.variant import Variant
 from orchestrator.experiment.workload import Workload
 
 __all__ = [
@@ -23,48 +23,10 @@ __all__ = [
     "Limits",
     "Statistics",
     "Store",
-    "Swap",
-    "Variant",
 ]
 
 MIB = 1024 * 1024
-
-Swap = Literal["pageshare", "zram", "disk"]
-"""Where a domU's swapped pages go: to the store, to its own memory, to its disk."""
-
-
-class Variant(Table):
-    """One run of the experiment: what differs from the other runs."""
-
-    name: Name
-    title: str = ""
-    """How the report and the table call it; the name where empty."""
-    randomize_va_space: Literal[0, 1, 2]
-    """The guests' ``kernel.randomize_va_space``: 2 is the kernel's default, 0 is off."""
-    kernel_arguments: KernelArguments = ()
-    """Further words for the command line of every domU's kernel."""
-    swap: Swap = "pageshare"
-    zram_compressor: Literal["lz4", "lzo", "lzo-rle", "zstd"] = "lz4"
-    """Where ``swap`` is ``zram``; the kernel must have it."""
-    store_engine: Literal["native", "python"] = "native"
-    """Who answers the domUs' requests: the native loop, or Python alone (the reference)."""
-    kernel: Literal["pageshare", "debug"] = "pageshare"
-    """Which variant of the kernel the domUs boot; dom0 boots the first."""
-    lies_to: Name | None = None
-    """The domU that a store which lies is tried on (see ``testbed/hostile``)."""
-    expect: Literal["OK", "WORKLOAD_FAILED"] = "OK"
-    """How it must end for the run to be good."""
-    fault: Annotated[tuple[Fault, ...], Field(strict=False, max_length=8)] = ()
-
-    @property
-    def faults(self) -> tuple[Fault, ...]:
-        """What goes wrong on purpose, in the order of the file."""
-        return self.fault
-
-    @property
-    def label(self) -> str:
-        """The title, or the name where there is none."""
-        return self.title or self.name
+PAGE_SIZE = 4096
 
 
 class Domain(Table):
@@ -93,11 +55,6 @@ class Domain(Table):
     def pages_only(self) -> bool:
         """Whether it pages all the time, in place of the experiment's workload."""
         return self.workload == "pages"
-
-    @property
-    def quota_bytes(self) -> int:
-        """The quota in bytes."""
-        return self.quota_mib * MIB
 
 
 class Store(Table):
@@ -165,13 +122,15 @@ class Experiment(Table):
 
     @model_validator(mode="after")
     def _arena_holds_the_quotas(self) -> Experiment:
-        needed = sum(domain.quota_mib for domain in self.domain)
         arena = self.store.arena_mib
-        if arena is not None and arena < needed:
-            raise ValueError(
-                f"store.arena_mib = {arena} is too small: the quotas of all domains "
-                f"sum to {needed}, and it must be at least that"
-            )
+        for variant in self.variant if arena is not None else ():
+            domains = self.domains_of(variant)
+            needed = sum(self.quota_bytes(domain, variant) for domain in domains) // MIB
+            if arena is not None and arena < needed:
+                raise ValueError(
+                    f"store.arena_mib = {arena} is too small: the quotas of all domains "
+                    f"sum to {needed}, and it must be at least that"
+                )
         return self
 
     @model_validator(mode="after")
@@ -220,14 +179,21 @@ class Experiment(Table):
 
     def domains_of(self, variant: Variant) -> tuple[Domain, ...]:
         """The domUs that are there in one variant."""
-        return tuple(one for one in self.domain if not one.variants or variant.name in one.variants)
+        there = [one for one in self.domain if not one.variants or variant.name in one.variants]
+        return tuple(there[: variant.domains])
 
-    @property
-    def arena_bytes(self) -> int:
+    def quota_bytes(self, domain: Domain, variant: Variant) -> int:
+        """A domU's quota in the store in one variant; 0 where there is no store."""
+        if variant.swap != "pageshare":
+            return 0
+        return (variant.quota_mib or domain.quota_mib) * MIB
+
+    def arena_bytes(self, variant: Variant) -> int:
         """Memory for payloads in bytes: as configured, or the sum of the quotas."""
         if self.store.arena_mib is not None:
             return self.store.arena_mib * MIB
-        return sum(domain.quota_bytes for domain in self.domain)
+        quotas = (self.quota_bytes(domain, variant) for domain in self.domains_of(variant))
+        return max(sum(quotas), PAGE_SIZE)
 
 
 def _check_variant(experiment: Experiment, variant: Variant) -> None:
@@ -236,9 +202,14 @@ def _check_variant(experiment: Experiment, variant: Variant) -> None:
     domains = experiment.domains_of(variant)
     if all(domain.pages_only for domain in domains):
         raise ValueError(f"variant {variant.name}: no domain has the workload {kind!r}")
-    if variant.swap != "pageshare" and kind != "page-stream":
+    if variant.swap != "pageshare" and kind == "churn":
         raise ValueError(
-            f"variant {variant.name}: swap = {variant.swap!r} is for the workload 'page-stream'"
+            f"variant {variant.name}: swap = {variant.swap!r} is not for the workload 'churn'"
+        )
+    if variant.domains is not None and len(domains) < variant.domains:
+        raise ValueError(
+            f"variant {variant.name}: domains = {variant.domains}, but the file has only "
+            f"{len(domains)} for it"
         )
     if variant.fault and experiment.workload.objects_file is None:
         raise ValueError(

@@ -26,9 +26,9 @@ from orchestrator.workloads import PageLoops
 
 __all__ = ["Injector"]
 
-RECOVERY_SECONDS = 120.0
+RECOVERY_SECONDS = 300.0
 """Until the store is back, every domU is connected, and all is verified."""
-DOMAIN_SECONDS = 180.0
+DOMAIN_SECONDS = 600.0
 """Until a domU that was destroyed is gone, created and answers SSH."""
 SHOWN = 4
 

@@ -11,6 +11,7 @@ from orchestrator.machine.description import (
     MachineDescription,
     QemuDescription,
     StoreDescription,
+    SwapDevice,
     address_of,
 )
 from orchestrator.machine.disks import MachineFiles
@@ -43,6 +44,7 @@ __all__ = [
     "SshEndpoint",
     "Store",
     "StoreDescription",
+    "SwapDevice",
     "address_of",
     "kernel_reports",
     "payload_files",

@@ -25,6 +25,7 @@ __all__ = [
     "MachineDescription",
     "QemuDescription",
     "StoreDescription",
+    "SwapDevice",
     "address_of",
 ]
 
@@ -89,6 +90,22 @@ class StoreDescription(_Part):
     engine: Literal["native", "python"] = "native"
 
 
+class SwapDevice(_Part):
+    """What a domU's swap disk is made of."""
+
+    kind: Literal["disk", "zram", "slow-disk", "none"] = "disk"
+    """``disk``: a disk of QEMU's. In dom0's memory: ``zram``, compressed, and
+    ``slow-disk``, with the figures below on the guests' clock (null_blk)."""
+    compressor: str = Field(default="lz4", pattern=r"^[a-z0-9-]{1,16}$")
+    """``zram``: by the kernel's name of it."""
+    limit_mib: int = Field(default=0, ge=0, le=65536)
+    """``zram``: the most memory that it takes; 0: no limit."""
+    latency_us: int = Field(default=0, ge=0, le=1_000_000)
+    """``slow-disk``: of each request, reads and writes alike; microseconds."""
+    mebibytes_per_second: int = Field(default=0, ge=0, le=100_000)
+    """``slow-disk``: reads and writes together; 0: no limit."""
+
+
 class DomainDescription(_Part):
     """One domU."""
 
@@ -104,6 +121,7 @@ class DomainDescription(_Part):
     randomize_va_space: Literal[0, 1, 2] = 2
     """Address randomisation: 2 as the kernel has it, 0 off."""
     swap_mib: Mebibytes = 512
+    swap_device: SwapDevice = SwapDevice()
     scratch_mib: Mebibytes = 512
     kernel: str = Field(default=DEFAULT_KERNEL, pattern=r"^[a-z][a-z0-9-]{0,30}$")
     """The kernel variant that it boots."""

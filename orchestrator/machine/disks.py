@@ -71,7 +71,8 @@ def make_disks(
     ]
     for domain in description.domains:
         disks.append(_scratch_disk(domain, folder, state, log))
-        disks.append(_swap_disk(domain, folder, log))
+        if domain.swap_device.kind == "disk":
+            disks.append(_swap_disk(domain, folder, log))
     root = _overlay(folder / "dom0.qcow2", files.dom0_image, log)
     disks.append(Disk("dom0-root", root, "qcow2", readonly=False))
     return disks

@@ -92,6 +92,7 @@ def command_line(domain: DomainDescription) -> str:
         "sysctl.vm.page-cluster=0",
         # each disk would set aside 4 MiB of bounce pages: a third of a small domU
         "xen_blkfront.feature_persistent=0",
+        "null_blk.nr_devices=0",
         f"testbed.name={domain.name}",
         f"testbed.address={domain.address}/24",
     ]  # fmt: skip

@@ -117,6 +117,8 @@ def _boot(description: MachineDescription, files: MachineFiles) -> list[str]:
         "oops=panic", "panic=-1",
         # dom0's speed is the testbed's: no layout randomisation, so no KPTI either
         "nokaslr", "mitigations=off",
+        # disks of the null_blk driver are made where they are wanted
+        "null_blk.nr_devices=0",
     ]  # fmt: skip
     # guest-loader describes dom0's kernel in the device tree as Xen wants it:
     # no firmware, no boot loader, no device-tree surgery

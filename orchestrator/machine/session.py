@@ -38,6 +38,7 @@ from orchestrator.machine.qemu import QemuPaths, console_file, qemu_argv
 from orchestrator.machine.qmp import QmpClient
 from orchestrator.machine.ssh import Ssh, SshEndpoint
 from orchestrator.machine.store import Store
+from orchestrator.machine.swap_device import make_swap_device
 
 __all__ = ["Dom0", "Machine"]
 
@@ -180,6 +181,7 @@ class Machine:
         """
         if name in self.domains:
             self.domains.pop(name).close()
+        make_swap_device(self.dom0.ssh, self.description.domain(name), deadline)
         domain = DomainHandle.create(
             self.description.domain(name),
             console=self.console(name),

@@ -30,7 +30,8 @@ class Decomposition:
     """
 
     logical_bytes: int
-    payload_bytes: int
+    payload_bytes: int | None
+    """None where it is not counted."""
     store_footprint_bytes: int
     """In dom0: arena bytes reserved with their rounding, table, per-domain maps."""
     frontend_bytes: int | None

@@ -7,6 +7,7 @@ written before ``start`` is thrown away, since it belongs to other domUs.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -81,6 +82,7 @@ class Collector:
         samples_per_second: polls a second.
         longest_gap_seconds: a longer silence is noted as a gap.
         ring: name of the character device that the store writes to.
+        hears_store: whether there is a store, so that its silence is a gap.
     """
 
     def __init__(
@@ -91,11 +93,13 @@ class Collector:
         samples_per_second: float = 3.0,
         longest_gap_seconds: float = 2.0,
         ring: str = RING,
+        hears_store: bool = True,
     ) -> None:
         self._source = source
         self._sink = sink
         self._period = 1.0 / samples_per_second
         self._longest_gap = longest_gap_seconds
+        self._longest_silence = longest_gap_seconds if hears_store else math.inf
         self._ring = ring
         self._notes: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -122,7 +126,8 @@ class Collector:
         self._failure = None
         self._notes = queue.SimpleQueue()
         begun = before.rpartition("\n")[2]
-        self._poll = _Poll(self._source, self._ring, variant, self._longest_gap, begun, after)
+        limits = self._longest_gap, self._longest_silence
+        self._poll = _Poll(self._source, self._ring, variant, limits, begun, after)
         self._thread = threading.Thread(
             target=self._run, args=(self._poll,), name="collector", daemon=True
         )
@@ -198,7 +203,7 @@ class _Poll:
         source: StatisticsSource,
         ring: str,
         variant: str,
-        longest_gap: float,
+        limits: tuple[float, float],
         begun: str = "",
         after: float = 0.0,
     ) -> None:
@@ -208,7 +213,7 @@ class _Poll:
         self.last_error = ""
         self._source = source
         self._ring = ring
-        self._longest_gap = longest_gap
+        self._longest_gap, self._longest_silence = limits
         self._stream = RecordStream(begun)
         self._began = time.monotonic()
         self._after = after
@@ -257,9 +262,9 @@ class _Poll:
 
     def _silent(self, now: float, heard: bool) -> list[Gap]:
         since = now - self._last_record
-        if not heard and since <= self._longest_gap:
+        if not heard and since <= self._longest_silence:
             return []
         self._last_record = now
-        if since <= self._longest_gap:
+        if since <= self._longest_silence:
             return []
         return [Gap(kind=GapKind.SILENT, seconds=since)]

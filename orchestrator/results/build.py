@@ -17,6 +17,8 @@ from orchestrator.metrics.analysis import (
 from orchestrator.metrics.collector import VariantSamples
 from orchestrator.metrics.records import PAGE_SIZE, MarkRecord, Peak
 from orchestrator.metrics.series import seconds_of
+from orchestrator.metrics.swap import SwapSample
+from orchestrator.metrics.swap_peak import SwapPeak, decompose_swap, find_swap_peak, swap_moments
 from orchestrator.results.completeness import sampling_figures, service_figures
 from orchestrator.results.digests import DigestComparison, compare_digests
 from orchestrator.results.manifest import now
@@ -44,7 +46,8 @@ def build_summary(run: Run) -> Summary:
     content = run.manifest.experiment.content
     planned = [variant["name"] for variant in content.get("variant", [])]
     variants = [
-        summarise_variant(file, run.samples_of(name)) for name, file in run.variants.items()
+        summarise_variant(file, run.samples_of(name), run.swap_of(name))
+        for name, file in run.variants.items()
     ]
     judged: dict[str, tuple[Verdict, list[str]]] = {
         one.name: (one.verdict, one.reasons) for one in variants
@@ -63,12 +66,15 @@ def build_summary(run: Run) -> Summary:
     )
 
 
-def summarise_variant(file: VariantFile, samples: VariantSamples) -> VariantSummary:
+def summarise_variant(
+    file: VariantFile, samples: VariantSamples, swap: Sequence[SwapSample] = ()
+) -> VariantSummary:
     """All figures of one variant."""
     outcome, marks = file.outcome, samples.marks
     peak, source = _choose_peak(file.peak, find_peak(marks))
     books, digests = check_books(marks), _compare(outcome)
-    parts = decompose(peak) if peak else None
+    kept = find_swap_peak(swap) if outcome.swap != "pageshare" else None
+    parts = decompose(peak) if peak else decompose_swap(kept) if kept else None
     last = {mark.domain: mark for mark in marks}
     counters = {name: mark.counters for name, mark in last.items()}
     proof = Proof(
@@ -77,6 +83,7 @@ def summarise_variant(file: VariantFile, samples: VariantSamples) -> VariantSumm
         counters=_most_counted(marks),
         events=samples.events,
         peak_known=bool(parts and parts.logical_bytes),
+        swapped=bool(kept and kept.swapped_pages),
     )
     verdict, reasons = judge(outcome, proof)
     sampling = sampling_figures(samples)
@@ -89,15 +96,17 @@ def summarise_variant(file: VariantFile, samples: VariantSamples) -> VariantSumm
         verdict=verdict,
         reasons=reasons,
         warnings=_warnings(sampling, file.peak, source) if _is_sampled(outcome) else [],
-        domains=_domains(outcome, marks, peak, counters),
+        domains=_swap_domains(outcome, kept, swap)
+        if kept
+        else _domains(outcome, marks, peak, counters),
         **_shares(parts),
-        coverage=coverage_at(peak, marks) if peak else None,
+        coverage=coverage_at(peak, marks) if peak else kept.coverage if kept else None,
         books_closed=books.closed,
         digests_equal=digests.equal,
         table_entries=peak.table.entries if peak else None,
         sharing_histogram=dict(table.sharing_histogram) if table else None,
         wall_seconds=outcome.wall_seconds,
-        peak=_peak_figures(peak, source, samples),
+        peak=_peak_figures(peak, source, samples) or _swap_peak_figures(kept),
         books=BooksFigures(
             marks=books.marks,
             first_open_sequence=first_open.sequence if first_open else None,
@@ -192,6 +201,31 @@ def _domains(
     ]
 
 
+def _swap_domains(
+    outcome: VariantOutcome, peak: SwapPeak, samples: Sequence[SwapSample]
+) -> list[DomainSummary]:
+    """The domUs where their own kernels, or dom0's, keep their pages."""
+    most: dict[str, int] = {}
+    for moment in swap_moments(samples):
+        for name, one in moment.domains.items():
+            most[name] = max(one.logical_pages, most.get(name, 0))
+    known = {domain.name: domain for domain in outcome.domains}
+    return [
+        DomainSummary(
+            logical_bytes_peak=_pages(most.get(name)),
+            logical_bytes_at_peak=_pages(one.logical_pages),
+            same_filled_bytes_at_peak=_pages(one.same_filled_pages),
+            charged_bytes_at_peak=one.payload_bytes,
+            distinct_bytes_at_peak=one.payload_bytes,
+            swapped_bytes_at_peak=_pages(one.swapped_pages),
+            frontend_bytes=one.domu_bytes,
+            counters=None,
+            **_ended(known.get(name, DomainOutcome(name=name))),
+        )
+        for name, one in sorted(peak.domains.items())
+    ]
+
+
 def _domain(
     outcome: DomainOutcome,
     marks: Sequence[MarkRecord],
@@ -204,7 +238,6 @@ def _domain(
     at_peak = peak.domains.get(name) if peak else None
     in_use = slots.get(name)
     return DomainSummary(
-        name=name,
         logical_bytes_peak=_pages(max(logical, default=None)),
         logical_bytes_at_peak=_pages(at_peak.logical_pages if at_peak else None),
         same_filled_bytes_at_peak=_pages(at_peak.same_filled_pages if at_peak else None),
@@ -212,17 +245,15 @@ def _domain(
         distinct_bytes_at_peak=at_peak.distinct_bytes if at_peak else None,
         swapped_bytes_at_peak=_pages(in_use[1] if in_use else None),
         frontend_bytes=at_peak.frontend_bytes if at_peak else None,
-        guest_seconds=outcome.guest_seconds,
-        wall_seconds=outcome.wall_seconds,
-        instruction_seconds=outcome.instruction_seconds,
-        exit_code=outcome.exit_code,
         counters=counters.get(name),
-        latency=outcome.latency,
-        workload=outcome.workload,
-        rounds=outcome.rounds,
-        page_stream=outcome.page_stream,
-        churn=outcome.churn,
+        **_ended(outcome),
     )
+
+
+def _ended(outcome: DomainOutcome) -> dict[str, Any]:
+    """What the summary takes over as the runner saw it."""
+    names = set(DomainOutcome.model_fields) & set(DomainSummary.model_fields)
+    return {name: getattr(outcome, name) for name in names}
 
 
 def _pages(number: int | None) -> int | None:
@@ -240,6 +271,12 @@ def _peak_figures(
         seconds=seconds_of(peak, samples.samples),
         source=source,
     )
+
+
+def _swap_peak_figures(peak: SwapPeak | None) -> PeakFigures | None:
+    if peak is None:
+        return None
+    return PeakFigures(sequence=None, dom0_seconds=None, seconds=peak.seconds, source="kernels")
 
 
 def _warnings(sampling: SamplingFigures, kept: Peak | None, source: str) -> list[str]:

@@ -8,6 +8,7 @@
           ├── manifest.json      first, atomically: what the run is made of
           ├── events.jsonl       what happened, one line each
           ├── samples.jsonl      one line a poll of the statistics
+          ├── swap.jsonl         one line a look of a kernel at the swapped pages that it keeps
           ├── variants/NAME.json how a variant ended, and its table at the peak
           ├── console/*.log      every console, whole
           ├── state/             disks of a run that can be resumed, while it is not complete
@@ -24,7 +25,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from io import TextIOWrapper
@@ -37,6 +38,7 @@ from pydantic import BaseModel
 from orchestrator.errors import UserError
 from orchestrator.metrics.records import Peak
 from orchestrator.metrics.samples import Sample
+from orchestrator.metrics.swap import SwapSample
 from orchestrator.results.manifest import Event, Manifest, now
 from orchestrator.results.outcome import VariantFile, VariantOutcome
 from orchestrator.results.summary import Summary
@@ -174,6 +176,13 @@ class RunFolder:
     def append_sample(self, sample: Sample) -> None:
         """Append a line to ``samples.jsonl``."""
         self._append(self._samples, sample)
+
+    def append_swap(self, samples: Iterable[SwapSample]) -> None:
+        """Append lines to ``swap.jsonl``, which is there only where such samples are."""
+        lines = "".join(map(_compact, samples))
+        if lines:
+            with self._lock, (self.path / "swap.jsonl").open("a", encoding="utf-8") as file:
+                file.write(lines)
 
     def write_variant(
         self, outcome: VariantOutcome, peak: Peak | Mapping[str, Any] | None

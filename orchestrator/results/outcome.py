@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from orchestrator.experiment.variant import Swap
 from orchestrator.metrics.records import Peak
 from orchestrator.results.manifest import SCHEMA_VERSION, Entry
 
@@ -29,6 +30,7 @@ __all__ = [
 Verdict = Literal["OK", "WORKLOAD_FAILED", "GUEST_PANIC", "GUEST_HUNG", "INFRA_FAILED", "INVALID"]
 
 Seconds = Annotated[float, Field(ge=0)]
+Pages = Annotated[int, Field(ge=0)]
 
 
 class LatencyFigures(Entry):
@@ -132,6 +134,11 @@ class DomainOutcome(Entry):
     """By the host's clock."""
     instruction_seconds: Seconds | None = None
     """By counted instructions."""
+    memory_mib: int | None = None
+    """That it was given."""
+    swapped_out_pages: Pages | None = None
+    """While the workload ran, wherever to."""
+    swapped_in_pages: Pages | None = None
     digests: dict[str, str] | None = None
     """SHA-256 of every object, by its name."""
     latency: Latency = Latency()
@@ -147,7 +154,7 @@ class VariantOutcome(Entry):
     name: str
     title: str = ""
     randomize_va_space: Literal[0, 1, 2]
-    swap: Literal["pageshare", "zram", "disk"] = "pageshare"
+    swap: Swap = "pageshare"
     expect: Literal["OK", "WORKLOAD_FAILED"] = "OK"
     """How it had to end."""
     verdict: Verdict = "OK"

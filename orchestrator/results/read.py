@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from orchestrator.errors import UserError
 from orchestrator.metrics.collector import VariantSamples
 from orchestrator.metrics.samples import Sample
+from orchestrator.metrics.swap import SwapSample
 from orchestrator.results.manifest import Event, Manifest
 from orchestrator.results.outcome import VariantFile
 from orchestrator.results.summary import Summary
@@ -31,10 +32,16 @@ class Run:
     events: list[Event]
     samples: dict[str, VariantSamples]
     """By variant, in the order in which they ran."""
+    swap: dict[str, list[SwapSample]]
+    """What kernels said of the swapped pages that they keep, by variant."""
     variants: dict[str, VariantFile]
     """In the order of the experiment."""
     summary: Summary | None = field(default=None)
     """None where the run is not complete."""
+
+    def swap_of(self, variant: str) -> list[SwapSample]:
+        """What kernels said in a variant; empty where nobody asked."""
+        return self.swap.get(variant, [])
 
     def samples_of(self, variant: str) -> VariantSamples:
         """A variant's samples; empty where there are none."""
@@ -55,6 +62,10 @@ def read_run(run_dir: Path) -> Run:
     for number, line in _lines(run_dir / "samples.jsonl"):
         sample = _parse(line, Sample, f"{run_dir / 'samples.jsonl'}:{number}")
         samples.setdefault(sample.variant, VariantSamples(sample.variant)).samples.append(sample)
+    swap: dict[str, list[SwapSample]] = {}
+    for number, line in _lines(run_dir / "swap.jsonl"):
+        looked = _parse(line, SwapSample, f"{run_dir / 'swap.jsonl'}:{number}")
+        swap.setdefault(looked.variant, []).append(looked)
     events = [
         _parse(line, Event, f"{run_dir / 'events.jsonl'}:{number}")
         for number, line in _lines(run_dir / "events.jsonl")
@@ -69,6 +80,7 @@ def read_run(run_dir: Path) -> Run:
         manifest=manifest,
         events=events,
         samples=samples,
+        swap=swap,
         variants={name: _model(found[name], VariantFile) for name in order},
         summary=_model(summary, Summary) if summary.is_file() else None,
     )

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from orchestrator.metrics.series import figure2_curves
+from orchestrator.results.baseline_table import COLUMNS, baseline_rows, compares_swaps
 from orchestrator.results.build import build_summary
 from orchestrator.results.charts import (
     Figure2,
@@ -100,10 +101,11 @@ def render_figure2(run_dir: Path, destination: Path) -> Path:
 
 
 def figure2_panels(run: Run, summary: Summary) -> list[Figure2]:
-    """One panel a variant, in their order."""
+    """One panel a variant that has a store, in their order."""
     return [
         Figure2.of(variant, figure2_curves(run.samples_of(variant.name).samples))
         for variant in summary.variants
+        if variant.swap == "pageshare"
     ]
 
 
@@ -133,6 +135,8 @@ def report_html(run: Run, summary: Summary) -> str:
         title=run.manifest.experiment.content.get("title") or summary.experiment,
         paper=PAPER,
         **_pictures(run, summary),
+        baselines=list(baseline_rows(summary.variants)) if compares_swaps(summary) else [],
+        baseline_columns=COLUMNS,
         fault_rows=[row for name, file in run.variants.items() for row in _fault_rows(name, file)],
         tables={name: TableView.of(file) for name, file in run.variants.items()},
         events=run.events,
@@ -149,7 +153,9 @@ def _pictures(run: Run, summary: Summary) -> dict[str, Markup]:
         return {}
     return {
         "figure2": _svg(figure2_svg(figure2_panels(run, summary))),
-        "decomposition": _svg(decomposition_svg(summary.variants)),
+        "decomposition": _svg(
+            decomposition_svg([one for one in summary.variants if one.logical_bytes])
+        ),
     }
 
 

@@ -17,6 +17,7 @@ import jsonschema  # type: ignore[import-untyped,unused-ignore]
 from pydantic import BaseModel
 
 from orchestrator.metrics.samples import Sample
+from orchestrator.metrics.swap import SwapSample
 from orchestrator.results.manifest import Event, Manifest
 from orchestrator.results.outcome import VariantFile
 from orchestrator.results.summary import Summary
@@ -30,6 +31,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "manifest": Manifest,
     "sample": Sample,
     "summary": Summary,
+    "swap": SwapSample,
     "variant": VariantFile,
 }
 """Schema name (``schemas/<name>.schema.json``) to the model that it is made from."""

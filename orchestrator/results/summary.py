@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from orchestrator.experiment.variant import Swap
 from orchestrator.results.manifest import SCHEMA_VERSION, Entry
 from orchestrator.results.outcome import (
     ChurnFigures,
@@ -46,6 +47,11 @@ class DomainSummary(Entry):
     guest_seconds: float | None
     wall_seconds: float | None
     instruction_seconds: float | None
+    memory_mib: int | None = None
+    """That it was given."""
+    swapped_out_pages: int | None = None
+    """While the workload ran, wherever to; null where not counted."""
+    swapped_in_pages: int | None = None
     exit_code: int | None
     counters: dict[str, int] | None
     """Its counters at its last MARK: one per reason of refusal, among others."""
@@ -58,14 +64,16 @@ class DomainSummary(Entry):
 
 
 class PeakFigures(Entry):
-    """Which MARK the figures are of."""
+    """Which moment the figures are of."""
 
-    sequence: int
-    dom0_seconds: float
+    sequence: int | None
+    """Of the MARK; like the next one, null where there is no store."""
+    dom0_seconds: float | None
     seconds: float | None
     """Since the workload's start."""
-    source: Literal["store", "samples"]
-    """Who noticed it: the store itself, or, where its copy is missing, the host's samples."""
+    source: Literal["store", "samples", "kernels"]
+    """Who noticed it: the store itself; where its copy is missing, the host's samples of
+    it; where there is no store, the kernels that keep the pages."""
 
 
 class BooksFigures(Entry):
@@ -137,8 +145,10 @@ class VariantSummary(Entry):
     footprint_bytes: int | None
     """All memory spent, in dom0 and in every domU."""
     store_footprint_bytes: int | None
+    """The part of the footprint that lies in dom0."""
     frontend_bytes: int | None
-    """The part of the footprint that lies in the domUs: fixed, so heavy in a small run."""
+    """The part that lies in the domUs: the frontends', which is fixed, so heavy in a small
+    run; or all of it where a domU keeps its own pages."""
     reduction: float | None
     same_filled: float | None
     compression: float | None
@@ -158,7 +168,7 @@ class VariantSummary(Entry):
     digests: DigestFigures
     sampling: SamplingFigures
     service: ServiceFigures | None
-    swap: Literal["pageshare", "zram", "disk"] = "pageshare"
+    swap: Swap = "pageshare"
     """Where swapped pages went."""
     expect: Literal["OK", "WORKLOAD_FAILED"] = "OK"
     """How it had to end."""

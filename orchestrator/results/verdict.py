@@ -44,6 +44,8 @@ class Proof:
     """The store's."""
     peak_known: bool
     """Whether there was anything swapped out to measure."""
+    swapped: bool = False
+    """Whether, where there is no store, the domUs swapped at all."""
 
 
 def judge(outcome: VariantOutcome, proof: Proof) -> tuple[Verdict, list[str]]:
@@ -149,6 +151,7 @@ def _proof_missing(outcome: VariantOutcome, proof: Proof) -> list[str]:
             reasons.append("no MARK arrived, so the books could not be checked")
         elif not proof.peak_known:
             reasons.append("no domU swapped anything out, so there is nothing to measure")
+    reasons += _swap_missing(outcome, proof)
     streams = [one for one in outcome.domains if one.workload == "page-stream"]
     reasons += [
         f"{one.name}: no page went out and came back, so there is nothing to measure"
@@ -164,6 +167,20 @@ def _proof_missing(outcome: VariantOutcome, proof: Proof) -> list[str]:
         )
         reasons.append(f"the objects could not be compared: {what}")
     return reasons
+
+
+def _swap_missing(outcome: VariantOutcome, proof: Proof) -> list[str]:
+    """Of a build without a store: that pages went where the variant says."""
+    compiled = any(one.workload == "kernel-compile" for one in outcome.domains)
+    if outcome.swap == "pageshare" or not compiled:
+        return []
+    if outcome.swap == "none":
+        return ["a domU swapped, which it must not"] if proof.swapped else []
+    if not proof.swapped:
+        return ["no domU swapped anything out, so there is nothing to measure"]
+    if outcome.swap != "disk" and not proof.peak_known:
+        return [f"no page was kept by {outcome.swap}, so there is nothing to measure"]
+    return []
 
 
 def _churn_missing(outcome: VariantOutcome) -> list[str]:

@@ -51,6 +51,8 @@ def _files(run_dir: Path) -> Iterator[str]:
         yield from _document(path, "variant")
     for name, schema in (("events", "event"), ("samples", "sample")):
         yield from _lines(run_dir / f"{name}.jsonl", schema)
+    if (run_dir / "swap.jsonl").exists():
+        yield from _lines(run_dir / "swap.jsonl", "swap")
     if not (run_dir / "report.html").is_file():
         yield "report.html: missing"
 

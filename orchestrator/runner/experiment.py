@@ -37,7 +37,7 @@ def run_experiment(
     """
     for variant in experiment.variants:
         describe_machine(experiment, variant)  # a bad shape is known at once
-    parts = build_parts(progress, [variant.kernel for variant in experiment.variants])
+    parts = build_parts(progress, [variant.domu_kernel for variant in experiment.variants])
     manifest = manifest_of(experiment, file, parts)
     resumed = None
     if experiment.workload.resume and not anew:

@@ -31,8 +31,7 @@ def measure_page_stream(
         mix=workload.mix.parts,
         rounds=workload.rounds,
         seed=setting.experiment.seed,
-        swap=variant.swap,
-        zram_compressor=variant.zram_compressor,
+        swap=setting.swap,
     )
     # without the store there is nobody who writes statistics
     sampling = sampled(setting, machine, measured) if setting.uses_store else nullcontext()

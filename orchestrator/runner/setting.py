@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from orchestrator.deadline import Deadline
 from orchestrator.errors import TestbedError
 from orchestrator.experiment import Experiment, Variant
-from orchestrator.frontend import domain_latency
-from orchestrator.machine import DomainHandle, Machine
+from orchestrator.machine import Machine
 from orchestrator.metrics import Collector, Sample
 from orchestrator.parts import Parts
 from orchestrator.progress import Progress
 from orchestrator.results import DomainOutcome, FaultOutcome, HostileFigures, RunFolder
-from orchestrator.workloads import CompileResult
+from orchestrator.workloads import DomainSwap
 
-__all__ = ["CONTROL_SECONDS", "Measured", "Setting", "compile_outcome", "sampled"]
+__all__ = ["CONTROL_SECONDS", "Measured", "Setting", "sampled"]
 
 CONTROL_SECONDS = 60.0
 
@@ -46,6 +45,11 @@ class Setting:
         """Whether swapped pages go to the store."""
         return self.variant.swap == "pageshare"
 
+    @property
+    def swap(self) -> DomainSwap:
+        """How its domUs swap."""
+        return DomainSwap(self.variant.swap, self.variant.compressor)
+
 
 @dataclass
 class Measured:
@@ -61,15 +65,20 @@ class Measured:
 
 @contextmanager
 def sampled(setting: Setting, machine: Machine, measured: Measured) -> Iterator[Collector]:
-    """The store's statistics are sampled inside; at its end, the store's peak is kept."""
+    """QEMU's and the store's statistics are sampled inside; at its end, the store's peak is kept.
+
+    Where there is no store, QEMU's and dom0's are sampled all the same.
+    """
     statistics = setting.experiment.statistics
     collector = Collector(
         machine.qmp,
         setting.folder.append_sample,
         samples_per_second=statistics.samples_per_second,
         longest_gap_seconds=statistics.longest_gap_seconds,
+        hears_store=setting.uses_store,
     )
-    machine.store.reset_peak(Deadline.after(CONTROL_SECONDS))
+    if setting.uses_store:
+        machine.store.reset_peak(Deadline.after(CONTROL_SECONDS))
     collector.start(setting.variant.name, setting.earlier[-1].seconds if setting.earlier else 0.0)
     try:
         yield collector
@@ -78,16 +87,5 @@ def sampled(setting: Setting, machine: Machine, measured: Measured) -> Iterator[
             collector.stop()
         raise
     collector.stop()
-    measured.peak = machine.store.peak(Deadline.after(CONTROL_SECONDS))
-
-
-def compile_outcome(domain: DomainHandle, result: CompileResult) -> DomainOutcome:
-    """What one domU's build came to."""
-    return DomainOutcome(
-        name=domain.name,
-        exit_code=result.exit_code,
-        guest_seconds=result.guest_seconds,
-        wall_seconds=result.wall_seconds,
-        digests=result.digests,
-        latency=domain_latency(domain),
-    )
+    if setting.uses_store:
+        measured.peak = machine.store.peak(Deadline.after(CONTROL_SECONDS))

@@ -7,6 +7,7 @@ from orchestrator.machine import (
     DomainDescription,
     MachineDescription,
     StoreDescription,
+    SwapDevice,
     address_of,
 )
 
@@ -22,7 +23,7 @@ def describe_machine(experiment: Experiment, variant: Variant) -> MachineDescrip
         UserError: the domUs do not fit into the machine.
     """
     store = StoreDescription(
-        arena_bytes=experiment.arena_bytes,
+        arena_bytes=experiment.arena_bytes(variant),
         mark_interval_ms=experiment.store.mark_interval_ms,
         max_data_pages=experiment.store.max_data_pages,
         engine=variant.store_engine,
@@ -35,13 +36,14 @@ def describe_machine(experiment: Experiment, variant: Variant) -> MachineDescrip
             DomainDescription(
                 name=domain.name,
                 address=address_of(index),
-                memory_mib=domain.memory_mib,
+                memory_mib=variant.memory_mib or domain.memory_mib,
                 vcpus=domain.vcpus,
-                quota_bytes=domain.quota_bytes,
-                group=domain.group,
+                quota_bytes=experiment.quota_bytes(domain, variant),
+                group=domain.group if variant.sharing else f"only-{domain.name}",
                 swap_mib=domain.swap_mib,
+                swap_device=_swap_device(variant),
                 randomize_va_space=variant.randomize_va_space,
-                kernel=variant.kernel,
+                kernel=variant.domu_kernel,
                 kernel_arguments=_kernel_arguments(domain, variant),
             )
             for index, domain in enumerate(experiment.domains)
@@ -50,7 +52,29 @@ def describe_machine(experiment: Experiment, variant: Variant) -> MachineDescrip
     )
 
 
+def _swap_device(variant: Variant) -> SwapDevice:
+    if variant.swap == "dom0-zram":
+        return SwapDevice(
+            kind="zram", compressor=variant.compressor, limit_mib=variant.limit_mib or 0
+        )
+    if variant.slow_disk is not None:
+        return SwapDevice(kind="slow-disk", **variant.slow_disk.model_dump())
+    return SwapDevice(kind="none" if variant.swap == "none" else "disk")
+
+
 def _kernel_arguments(domain: Domain, variant: Variant) -> tuple[str, ...]:
-    # frontswap takes a page before any swap device is asked
-    without_store = ("xen-pageshare.enabled=0",) if variant.swap != "pageshare" else ()
-    return (*without_store, *domain.kernel_arguments, *variant.kernel_arguments)
+    match variant.swap:
+        case "pageshare" if variant.compressor == "lz4":
+            ours: tuple[str, ...] = ()  # as it is by default
+        case "pageshare":
+            ours = (f"xen-pageshare.compressor={variant.compressor}",)
+        case "zswap":
+            ours = (
+                "zswap.enabled=1",
+                f"zswap.compressor={variant.compressor}",
+                "zswap.zpool=zsmalloc",
+            )
+        case _:
+            # frontswap takes a page before any swap device is asked
+            ours = ("xen-pageshare.enabled=0",)
+    return (*ours, *domain.kernel_arguments, *variant.kernel_arguments)

@@ -52,7 +52,7 @@ class VariantRun:
             reference_digests=setting.reference,
             faults=self.measured.faults,
             builds=self.measured.builds,
-            kernel=variant.kernel,
+            kernel=variant.domu_kernel,
             hostile=self.measured.hostile,
             problems=self.measured.problems,
         )

@@ -1,11 +1,13 @@
 """What the domUs are made to do: kernel builds, and pages of known contents."""
 
+from orchestrator.workloads.domain_swap import DomainSwap, PageCounts, swapped_pages
 from orchestrator.workloads.kernel_compile import (
     CHECKPOINT_SECONDS,
     CompileResult,
     KernelCompile,
     Watcher,
 )
+from orchestrator.workloads.memory_watch import MemoryWatch, build_memwatch
 from orchestrator.workloads.page_churn import Churned, PageChurn, RunningChurn
 from orchestrator.workloads.page_loop import PageLoop, PageLoops
 from orchestrator.workloads.page_stream import PageStream
@@ -15,15 +17,20 @@ __all__ = [
     "CHECKPOINT_SECONDS",
     "Churned",
     "CompileResult",
+    "DomainSwap",
     "KernelCompile",
     "Kind",
+    "MemoryWatch",
     "PageChurn",
+    "PageCounts",
     "PageJob",
     "PageLoop",
     "PageLoops",
     "PageStream",
     "RunningChurn",
     "Watcher",
+    "build_memwatch",
     "build_pagegen",
     "start_pagegen",
+    "swapped_pages",
 ]

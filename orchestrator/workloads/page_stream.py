@@ -1,13 +1,4 @@
-"""``page-stream``: pagegen measures in one domU, against one kind of swap.
-
-========== =====================================================================
-pageshare  frontswap takes the pages; the disk behind it has what the store refuses
-zram       a compressed disk in the domU's own memory, in place of its swap disk
-disk       the domU's swap disk
-========== =====================================================================
-
-With the last two, the domU's kernel must have been told to leave frontswap alone.
-"""
+"""``page-stream``: pagegen measures in one domU, against one kind of swap."""
 
 from __future__ import annotations
 
@@ -15,33 +6,24 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import InfrastructureError, WorkloadFailed
 from orchestrator.machine import DetachedJob, DomainHandle
 from orchestrator.results import PageStreamFigures
+from orchestrator.workloads.domain_swap import ZRAM, DomainSwap
 from orchestrator.workloads.pagegen import PROGRAM, put_pagegen
 
 __all__ = ["PageStream"]
 
 JOB = "/mnt/scratch/jobs/page-stream"
 FRONTEND = "/sys/kernel/debug/pageshare"
-ZRAM = "/sys/block/zram0"
 _DIFFERENT = 1
 """pagegen's exit status where pages came back with other bytes."""
 _CALL_SECONDS = 60.0
 _MEMORY_USED_MOST = 4
 """Which figure of zram's mm_stat: the most memory that it ever took, in bytes."""
-
-_SET_UP_ZRAM = """\
-set -e
-swapoff /dev/xvde
-echo {compressor} >{zram}/comp_algorithm
-echo {mebibytes}M >{zram}/disksize
-mkswap /dev/zram0 >/dev/null
-swapon /dev/zram0
-"""
 
 
 @dataclass(frozen=True)
@@ -55,8 +37,7 @@ class PageStream:
     """Parts by pagegen's name of the kind."""
     rounds: int
     seed: int
-    swap: Literal["pageshare", "zram", "disk"] = "pageshare"
-    zram_compressor: str = "lz4"
+    swap: DomainSwap
 
     def run(self, domain: DomainHandle, swap_mib: int, deadline: Deadline) -> PageStreamFigures:
         """Measure in one domU.
@@ -69,11 +50,7 @@ class PageStream:
             InfrastructureError: pages went elsewhere than they should.
             GuestPanic, GuestHung: as the machine has it.
         """
-        if self.swap == "zram":
-            script = _SET_UP_ZRAM.format(
-                compressor=self.zram_compressor, mebibytes=swap_mib, zram=ZRAM
-            )
-            domain.ssh.run(script, deadline=deadline)
+        self.swap.set_up(domain, swap_mib, deadline)
         put_pagegen(domain.ssh, self.program, deadline)
         script = f"exec {' '.join(self.argv)}\n"
         job = DetachedJob.start(domain.ssh, JOB, script, deadline=deadline)
@@ -98,12 +75,14 @@ class PageStream:
 
     def _memory(self, domain: DomainHandle) -> int | None:
         """Bytes of the domU's memory that keep its swapped pages, at most."""
-        match self.swap:
+        match self.swap.kind:
             case "pageshare":
                 return _number(domain, f"{FRONTEND}/frontend_bytes", 0)
             case "zram":
                 return _number(domain, f"{ZRAM}/mm_stat", _MEMORY_USED_MOST)
-            case "disk":
+            case "zswap":
+                return None  # what it took at most is not kept
+            case _:
                 return 0
 
     def _check_where(self, domain: DomainHandle) -> None:
@@ -112,12 +91,13 @@ class PageStream:
             _number(domain, f"{FRONTEND}/{name}", 0) or 0
             for name in ("stores", "stores_same_filled")
         ]
-        if self.swap == "pageshare" and not any(stored):
+        ours = self.swap.kind == "pageshare"
+        if ours and not any(stored):
             raise InfrastructureError(f"{domain.name}: nothing went to the store")
-        if self.swap != "pageshare" and any(stored):
+        if not ours and any(stored):
             raise InfrastructureError(
                 f"{domain.name}: frontswap took {sum(stored)} pages that should have gone to "
-                f"{self.swap}: does its kernel know xen-pageshare.enabled=0?"
+                f"{self.swap.kind}: does its kernel know xen-pageshare.enabled=0?"
             )
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator.artifacts.cache import Cache
-from orchestrator.artifacts.context import checkout
-from orchestrator.commands import Log, run, silent
+from orchestrator.artifacts.guest_program import build_guest_program
+from orchestrator.commands import Log, silent
 from orchestrator.deadline import Deadline
 from orchestrator.errors import WorkloadFailed
 from orchestrator.machine import DetachedJob, DomainHandle, Ssh
@@ -24,8 +24,6 @@ __all__ = ["PROGRAM", "Kind", "PageJob", "build_pagegen", "put_pagegen", "start_
 Kind = Literal["zero", "same", "text", "random", "mixed"]
 """``same``: one word repeated; ``text``: compressible; ``random``: not compressible."""
 
-_COMPILER = "aarch64-linux-gnu-gcc"
-_FLAGS = ["-O2", "-static", "-s", "-Wall", "-Wextra", "-Werror"]
 PROGRAM = "/mnt/scratch/pagegen"
 """Where it lies in a domU."""
 
@@ -37,20 +35,7 @@ def build_pagegen(cache: Cache, *, log: Log = silent, deadline: Deadline | None 
         UserError: the cross compiler is not installed.
         InfrastructureError: it does not compile.
     """
-    folder = checkout() / "testbed/workload"
-    sources = sorted(folder.glob("*.c"))
-    version = run([_COMPILER, "-dumpfullversion"], log=log, deadline=deadline).stdout.strip()
-
-    def build(destination: Path) -> None:
-        output = destination / "pagegen"
-        run([_COMPILER, *_FLAGS, "-o", output, *sources], log=log, deadline=deadline)
-
-    inputs: dict[str, str | Path] = {
-        "sources": folder,
-        "compiler": version,
-        "flags": " ".join(_FLAGS),
-    }
-    return cache.get("pagegen", inputs, build, main="pagegen", deadline=deadline).path
+    return build_guest_program(cache, "pagegen", "testbed/workload", log=log, deadline=deadline)
 
 
 def put_pagegen(ssh: Ssh, program: Path, deadline: Deadline) -> None:

@@ -156,7 +156,8 @@ def test_a_churn_is_read_whole(load):
         (FAULTS, "[1, 2.5]", "[1]", ["fault[1].seconds", "missing"]),
         (FAULTS, "[1, 2.5]", "2", ["a list: a number, a number"]),
         (FAULTS, 'objects_file = "objects.txt"', 'target = "vmlinux"', ["faults need"]),
-        (FAULTS, "randomize_va_space = 2", 'randomize_va_space = 2\nswap = "disk"', ["page-str"]),
+        (FAULTS, "expect", 'swap = "disk"\nexpect', ["fault: only with swap = 'pageshare'"]),
+        (CHURN, 'lies_to = "domU1"', 'swap = "disk"', ["'disk' is not for the workload 'churn'"]),
         (STREAM, "pages = 100", "", ["pages and mix must be given"]),
         (STREAM, "pages = 100", "pages = 1", ["workload.pages = 1", "from 64"]),
         (STREAM, "text = 3, random = 1", "text = 0", ["part above 0"]),
@@ -165,11 +166,11 @@ def test_a_churn_is_read_whole(load):
         (CHURN, "pages = 100", "pages = 100\nrounds = 2", ["rounds: only", "'page-stream'"]),
         (CHURN, '= "domU1"\nkernel', '= "domU7"\nkernel', ["lies_to", "no domain 'domU7'"]),
         (CHURN, 'kernel = "debug"', 'kernel = "fast"', ["kernel = 'fast'", "'debug'"]),
-        (STREAM, '"zram"\n[[', '"zram"\nlies_to = "domU1"\n[[', ["'churn'"]),
+        (STREAM, '"zram"\n[[', '"zram"\nlies_to = "domU1"\n[[', ["lies_to: only with swap"]),
         (STREAM, "pages = 100", "pages = 100\nseconds = 9", ["seconds: only", "'churn'"]),
         (STREAM, "pages = 100", 'pages = 100\ntarget = "vmlinux"', ["target: only a workload"]),
         (STREAM, 'name = "domU1"', 'name = "domU1"\nworkload = "pages"', ["no domain has"]),
-        (STREAM, '"zram"\n[[', '"zram"\nzram_compressor = "gzip"\n[[', ["'lz4'", "'zstd'"]),
+        (STREAM, '"zram"\n[[', '"zram"\ncompressor = "gzip"\n[[', ["'lz4'", "'zstd'"]),
     ],
 )
 def test_a_bad_file_is_refused_in_one_line(load, text, old, new, said):

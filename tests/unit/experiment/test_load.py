@@ -55,8 +55,9 @@ def test_a_good_file_is_read_whole(load):
     experiment = load(GOOD)
     assert [variant.randomize_va_space for variant in experiment.variants] == [2, 0]
     assert experiment.objects == ("kernel/sched/core.o", "lib/vsprintf.o")
-    assert experiment.arena_bytes == 48 * 1024**2
-    assert experiment.domains[1].quota_bytes == 16 * 1024**2
+    first = experiment.variants[0]
+    assert experiment.arena_bytes(first) == 48 * 1024**2
+    assert experiment.quota_bytes(experiment.domains[1], first) == 16 * 1024**2
     assert experiment.statistics.samples_per_second >= 1
     assert "objects" not in experiment.model_dump(mode="json")
 

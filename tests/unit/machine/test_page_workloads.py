@@ -14,6 +14,7 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import GuestHung, InfrastructureError, WorkloadFailed
 from orchestrator.workloads import (
     Churned,
+    DomainSwap,
     KernelCompile,
     PageChurn,
     PageLoop,
@@ -54,7 +55,14 @@ def domain(ssh, tmp_path, monkeypatch):
 
 
 def stream(program, swap):
-    return PageStream(program, pages=100, mix={"text": 1, "zero": 1}, rounds=1, seed=3, swap=swap)
+    return PageStream(
+        program,
+        pages=100,
+        mix={"text": 1, "zero": 1},
+        rounds=1,
+        seed=3,
+        swap=DomainSwap(swap),
+    )
 
 
 def test_a_stream_gives_its_figures(domain, program):

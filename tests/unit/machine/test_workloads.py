@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.results import PageStreamFigures
-from orchestrator.workloads import KernelCompile, PageLoop, PageStream
+from orchestrator.workloads import DomainSwap, KernelCompile, PageLoop, PageStream
 from orchestrator.workloads.page_loop import _mismatches, page_loop_script
 from orchestrator.workloads.page_stream import _measured
 
@@ -116,7 +116,12 @@ def test_a_log_without_figures_gives_none():
 
 def test_a_stream_passes_its_mix_on():
     stream = PageStream(
-        program=Path("p"), pages=9, mix={"zero": 0, "text": 3, "random": 1}, rounds=2, seed=7
+        program=Path("p"),
+        pages=9,
+        mix={"zero": 0, "text": 3, "random": 1},
+        rounds=2,
+        seed=7,
+        swap=DomainSwap(),
     )
     assert stream.argv[1:] == [
         "--measure", "--pages", "9", "--mix", "text:3,random:1", "--rounds", "2", "--seed", "7",

@@ -1,0 +1,108 @@
+"""The table of builds that swap in different ways: a row for each variant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.table import Table
+
+from orchestrator.results.summary import DomainSummary, Summary, VariantSummary
+from orchestrator.results.words import MISSING, percent, whole
+
+__all__ = ["COLUMNS", "BaselineRow", "baseline_rows", "baseline_table", "compares_swaps"]
+
+COLUMNS = (
+    "domUs, MiB",
+    "time, s",
+    "pages out",
+    "pages in",
+    "swapped, KB",
+    "payload, KB",
+    "in domUs, KB",
+    "in dom0, KB",
+    "reduction",
+    "net",
+)
+ROOM = (8, 7, 7, 7, 8, 8, 7, 7, 9, 7)
+"""For a figure and the longest word above it, in characters."""
+
+
+def compares_swaps(summary: Summary) -> bool:
+    """Whether domUs that build swap elsewhere than to the store, in some variant."""
+    others = any(variant.swap != "pageshare" for variant in summary.variants)
+    return summary.workload == "kernel-compile" and others
+
+
+@dataclass(frozen=True)
+class BaselineRow:
+    """One variant's figures, as text in the order of ``COLUMNS``."""
+
+    title: str
+    good: bool
+    figures: tuple[str, ...]
+
+
+def baseline_table(summary: Summary) -> Table:
+    """Time, pages, and where how much memory is spent on them."""
+    table = Table(
+        title=f"{summary.experiment}: run {summary.run_id}",
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        padding=(0, 0, 0, 1),
+    )
+    rows = list(baseline_rows(summary.variants))
+    longest = max((len(word) for row in rows for word in row.title.split()), default=0)
+    table.add_column("swap", min_width=longest, overflow="fold")
+    for name, room in zip(COLUMNS, ROOM, strict=True):
+        table.add_column(name, justify="right", width=room, overflow="fold")
+    for row in rows:
+        table.add_row(row.title, *row.figures, style="" if row.good else "red")
+    return table
+
+
+def baseline_rows(variants: Sequence[VariantSummary]) -> Iterator[BaselineRow]:
+    """One a variant. Swapped is all that is out at the peak, kept in memory or not."""
+    for one in variants:
+        yield BaselineRow(
+            title=one.title or one.name,
+            good=one.verdict == one.expect,
+            figures=(
+                _memory(one.domains),
+                _longest(one.domains),
+                whole(_sum(domain.swapped_out_pages for domain in one.domains)),
+                whole(_sum(domain.swapped_in_pages for domain in one.domains)),
+                _kilobytes(_sum(domain.swapped_bytes_at_peak for domain in one.domains)),
+                _kilobytes(one.payload_bytes),
+                _kilobytes(one.frontend_bytes),
+                _kilobytes(one.store_footprint_bytes),
+                percent(one.reduction),
+                percent(one.net_reduction),
+            ),
+        )
+
+
+def _memory(domains: Sequence[DomainSummary]) -> str:
+    """``2 x 136``: how many domUs there are, and how much memory each has."""
+    sizes = {domain.memory_mib for domain in domains}
+    size = sizes.pop() if len(sizes) == 1 else None
+    return MISSING if size is None else f"{len(domains)} x {size}"
+
+
+def _longest(domains: Sequence[DomainSummary]) -> str:
+    """Until the last domU was done, by its own clock."""
+    times = [domain.guest_seconds for domain in domains]
+    known = [time for time in times if time is not None]
+    return f"{max(known):,.1f}" if known and len(known) == len(times) else MISSING
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    """None where a part of it is missing, or where there is none."""
+    found = list(values)
+    known = [value for value in found if value is not None]
+    return sum(known) if known and len(known) == len(found) else None
+
+
+def _kilobytes(value: int | None) -> str:
+    return whole(None if value is None else value / 1024)
