@@ -85,7 +85,7 @@ class Limits(Table):
     """One variant's workload, from the barrier to the last domU's end."""
 
 
-Variants = Annotated[tuple[Variant, ...], Field(strict=False, min_length=1, max_length=16)]
+Variants = Annotated[tuple[Variant, ...], Field(strict=False, min_length=1, max_length=64)]
 Domains = Annotated[tuple[Domain, ...], Field(strict=False, min_length=1, max_length=16)]
 
 
