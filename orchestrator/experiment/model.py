@@ -100,7 +100,11 @@ class Experiment(Table):
     title: str
     description: str = ""
     seed: int = Field(default=1, ge=0, le=1 << 31)
-    """Of everything that is drawn: when faults strike, what pages hold."""
+    """Of everything that is drawn: when faults strike, what pages hold; and of the
+    machine's randomness, where ``timing`` is ``icount``."""
+    timing: Literal["realtime", "icount"] = "realtime"
+    """The guests' clock: the host's, which is quicker; or counted instructions of one
+    CPU, which repeats."""
     workload: Workload
     variant: Variants
     domain: Domains
@@ -199,6 +203,10 @@ class Experiment(Table):
 def _check_variant(experiment: Experiment, variant: Variant) -> None:
     """``ValueError`` where a variant asks for what the experiment's domUs do not do."""
     kind = experiment.workload.kind
+    if experiment.timing == "icount" and (kind == "churn" or variant.fault):
+        raise ValueError(
+            f"variant {variant.name}: timing = 'icount': faults and churn go by the host's clock"
+        )
     domains = experiment.domains_of(variant)
     if all(domain.pages_only for domain in domains):
         raise ValueError(f"variant {variant.name}: no domain has the workload {kind!r}")

@@ -72,6 +72,8 @@ class Variant(Table):
     kernel: Literal["pageshare", "debug"] = "pageshare"
     """Which variant of the kernel the domUs boot, where ``swap`` needs no other one;
     dom0 boots the first."""
+    host_load: int = Field(default=0, ge=0, le=64)
+    """Processes that keep the host busy meanwhile, to see what that does to the figures."""
     lies_to: Name | None = None
     """The domU that a store which lies is tried on (see ``testbed/hostile``)."""
     expect: Literal["OK", "WORKLOAD_FAILED"] = "OK"

@@ -3,6 +3,7 @@
 ``Machine.boot`` is the way in; everything it starts ends with its context.
 """
 
+from orchestrator.machine.console import ConsoleLog
 from orchestrator.machine.description import (
     DEFAULT_KERNEL,
     DEFAULT_MACHINE,
@@ -19,6 +20,7 @@ from orchestrator.machine.domains import DomainHandle
 from orchestrator.machine.hostile import HostileStore
 from orchestrator.machine.jobs import DetachedJob
 from orchestrator.machine.payload import payload_files
+from orchestrator.machine.qemu import ICOUNT_DATE
 from orchestrator.machine.qmp import QmpClient
 from orchestrator.machine.reports import kernel_reports
 from orchestrator.machine.session import Dom0, Machine
@@ -28,7 +30,9 @@ from orchestrator.machine.store import Store
 __all__ = [
     "DEFAULT_KERNEL",
     "DEFAULT_MACHINE",
+    "ICOUNT_DATE",
     "CommandResult",
+    "ConsoleLog",
     "DetachedJob",
     "Dom0",
     "Dom0Description",

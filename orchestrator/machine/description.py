@@ -66,6 +66,10 @@ class QemuDescription(_Part):
     memory_mib: Mebibytes = 2048
     translation_cache_mib: int = Field(default=512, ge=32, le=4096)
     """Room for translated code; too little makes TCG translate again and again."""
+    timing: Literal["realtime", "icount"] = "realtime"
+    """The guests' clock: the host's, or counted instructions of one CPU."""
+    seed: int = Field(default=1, ge=0, le=1 << 31)
+    """Of what QEMU draws for the guests, where ``timing`` is ``icount``."""
 
 
 class Dom0Description(_Part):
@@ -172,6 +176,12 @@ class MachineDescription(_Part):
             UserError: the domUs do not fit together or do not fit in.
         """
         return self._checked_copy(domains=tuple(domains))
+
+    def with_timing(self, timing: Literal["realtime", "icount"], seed: int) -> Self:
+        """The same machine on another clock; a counted one has one CPU only."""
+        cpus = 1 if timing == "icount" else self.qemu.cpus
+        changes = {"timing": timing, "seed": seed, "cpus": cpus}
+        return self._checked_copy(qemu=self.qemu.model_copy(update=changes))
 
     def with_store(self, store: StoreDescription) -> Self:
         """The same machine with another store configuration, checked again."""

@@ -20,6 +20,7 @@ from orchestrator.machine.disks import Disk, MachineFiles
 
 __all__ = [
     "BALLOON",
+    "ICOUNT_DATE",
     "PROGRAM",
     "STATISTICS_BYTES",
     "STATISTICS_PORT",
@@ -35,6 +36,11 @@ STATISTICS_PORT = "pageshare.stats"
 STORE_LOG_PORT = "store.log"
 STATISTICS_BYTES = 65536
 """Size of the ring buffer behind the statistics port; QEMU wants a power of two."""
+
+ICOUNT_SHIFT = 1
+"""An instruction takes 2**ICOUNT_SHIFT ns of guest time: instructions, not cycles."""
+ICOUNT_DATE = "2030-01-01T00:00:00"
+"""When a machine on the counted clock boots, UTC."""
 
 _KERNEL_ADDRESS = 0x49000000
 """Where guest-loader puts dom0's kernel: 144 MiB into RAM, clear of Xen and its device tree."""
@@ -74,8 +80,7 @@ def qemu_argv(
         "-cpu", qemu.cpu,
         "-smp", str(qemu.cpus),
         "-m", f"{qemu.memory_mib}M",
-        # one host thread a CPU; a large cache, since gcc is a large program
-        "-accel", f"tcg,thread=multi,tb-size={qemu.translation_cache_mib}",
+        *_clock(description),
         # the modern transport: the legacy one cannot offer iommu_platform
         "-global", "virtio-mmio.force-legacy=false",
         # a machine that resets has failed: stop, do not start over
@@ -88,10 +93,34 @@ def qemu_argv(
         # own pages have the right addresses without
         "-device", "virtio-balloon-device,id=balloon0",
         # entropy for dom0, whose CPU has no random number instruction
-        "-object", "rng-random,id=rng0,filename=/dev/urandom",
+        "-object", _entropy(description),
         *_virtio("virtio-rng-device", "rng=rng0"),
         *_disks(disks),
     ]  # fmt: skip
+
+
+def _clock(description: MachineDescription) -> list[str]:
+    qemu = description.qemu
+    # a large cache, since gcc is a large program
+    cache = f"tb-size={qemu.translation_cache_mib}"
+    if qemu.timing == "realtime":
+        # one host thread a CPU
+        return ["-accel", f"tcg,thread=multi,{cache}"]
+    return [
+        "-accel", f"tcg,thread=single,{cache}",
+        # 2 ns an instruction, whatever the host is doing; where all CPUs wait, the
+        # clock goes to the next timer at once
+        "-icount", f"shift={ICOUNT_SHIFT},sleep=off",
+        "-rtc", f"base={ICOUNT_DATE},clock=vm",
+        # what QEMU draws for the guests: rng-builtin, seeds in the device tree
+        "-seed", str(qemu.seed),
+    ]  # fmt: skip
+
+
+def _entropy(description: MachineDescription) -> str:
+    if description.qemu.timing == "icount":
+        return "rng-builtin,id=rng0"
+    return "rng-random,id=rng0,filename=/dev/urandom"
 
 
 def _virtio(device: str, *properties: str) -> list[str]:

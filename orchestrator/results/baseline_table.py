@@ -92,7 +92,7 @@ def _memory(domains: Sequence[DomainSummary]) -> str:
 
 def _longest(domains: Sequence[DomainSummary]) -> str:
     """Until the last domU was done, by its own clock."""
-    times = [domain.guest_seconds for domain in domains]
+    times = [domain.workload_seconds for domain in domains]
     known = [time for time in times if time is not None]
     return f"{max(known):,.1f}" if known and len(known) == len(times) else MISSING
 

@@ -24,6 +24,7 @@ from orchestrator.results.digests import DigestComparison, compare_digests
 from orchestrator.results.manifest import now
 from orchestrator.results.outcome import DomainOutcome, VariantFile, VariantOutcome, Verdict
 from orchestrator.results.read import Run
+from orchestrator.results.spread import guest_time_spread
 from orchestrator.results.summary import (
     BooksFigures,
     DigestFigures,
@@ -58,10 +59,12 @@ def build_summary(run: Run) -> Summary:
         run_id=run.manifest.run_id,
         experiment=str(content.get("name", run.manifest.experiment.file)),
         workload=content.get("workload", {}).get("kind", "kernel-compile"),
+        timing=content.get("timing", "realtime"),
         created_at=run.manifest.created_at,
         finished_at=run.summary.finished_at if run.summary else now(),
         verdict=verdict,
         reasons=reasons,
+        guest_time_spread=guest_time_spread(content.get("variant", []), variants),
         variants=variants,
     )
 
@@ -129,6 +132,7 @@ def summarise_variant(
         faults=dict(Counter(fault.kind for fault in outcome.faults)),
         builds=outcome.builds,
         kernel=outcome.kernel,
+        host_load=outcome.host_load,
         hostile=outcome.hostile,
     )
 

@@ -172,6 +172,8 @@ class VariantOutcome(Entry):
     """Complete builds, where they were repeated."""
     kernel: str = "pageshare"
     """Variant of the kernel that the domUs booted."""
+    host_load: int = 0
+    """Processes that kept the host busy meanwhile."""
     hostile: HostileFigures | None = None
     """Where the store lied."""
     problems: list[str] = Field(default_factory=list)

@@ -62,6 +62,11 @@ class DomainSummary(Entry):
     page_stream: PageStreamFigures | None = None
     churn: ChurnFigures | None = None
 
+    @property
+    def workload_seconds(self) -> float | None:
+        """By the run's own clock, guest time or counted instructions: never both."""
+        return self.guest_seconds if self.instruction_seconds is None else self.instruction_seconds
+
 
 class PeakFigures(Entry):
     """Which moment the figures are of."""
@@ -178,6 +183,8 @@ class VariantSummary(Entry):
     """Complete builds, where they were repeated."""
     kernel: str = "pageshare"
     """Variant of the kernel that the domUs booted."""
+    host_load: int = 0
+    """Processes that kept the host busy meanwhile."""
     hostile: HostileFigures | None = None
     """Where the store lied."""
 
@@ -189,8 +196,13 @@ class Summary(Entry):
     run_id: str
     experiment: str
     workload: Literal["kernel-compile", "page-stream", "churn"] = "kernel-compile"
+    timing: Literal["realtime", "icount"] = "realtime"
+    """Which clock the guests had: figures of one are never compared with the other's."""
     created_at: str
     finished_at: str
     verdict: Verdict
     reasons: list[str]
+    guest_time_spread: float | None = None
+    """On a counted clock: how far domUs' times lie apart that had the same inputs; a
+    fraction."""
     variants: list[VariantSummary]

@@ -117,12 +117,12 @@ def _figure_rows(table: Table, variants: Sequence[VariantSummary]) -> None:
         row("faults struck", MISSING, struck)
     names = list(dict.fromkeys(domain.name for one in variants for domain in one.domains))
     for name in names:
-        row(f"{name}, guest time", MISSING, [_guest_time(one, name) for one in variants])
+        row(f"{name}, time", MISSING, [_time(one, name) for one in variants])
 
 
-def _guest_time(variant: VariantSummary, name: str) -> str:
+def _time(variant: VariantSummary, name: str) -> str:
     return next(
-        (seconds(one.guest_seconds) for one in variant.domains if one.name == name), MISSING
+        (seconds(one.workload_seconds) for one in variant.domains if one.name == name), MISSING
     )
 
 
@@ -133,6 +133,10 @@ def _yes(value: bool | None) -> str:
 def _verdict(summary: Summary) -> Text:
     good = summary.verdict == "OK"
     text = Text("verdict: ").append(summary.verdict, style="bold green" if good else "bold red")
+    if summary.timing == "icount":
+        text.append("\n  times are counted instructions of one CPU, not cycles", style="dim")
+    if summary.guest_time_spread is not None:
+        text.append(f"\n  repetitions lie {summary.guest_time_spread:.2%} apart at most")
     for reason in summary.reasons:
         text.append(f"\n  {reason}")
     for variant in summary.variants:

@@ -46,6 +46,11 @@ class Setting:
         return self.variant.swap == "pageshare"
 
     @property
+    def counts_instructions(self) -> bool:
+        """Whether the guests' clock is one of counted instructions."""
+        return self.experiment.timing == "icount"
+
+    @property
     def swap(self) -> DomainSwap:
         """How its domUs swap."""
         return DomainSwap(self.variant.swap, self.variant.compressor)

@@ -30,6 +30,7 @@ def describe_machine(experiment: Experiment, variant: Variant) -> MachineDescrip
     )
     return (
         MachineDescription.load()
+        .with_timing(experiment.timing, experiment.seed)
         .with_domains(())
         .with_store(store)
         .with_domains(

@@ -14,6 +14,7 @@ from orchestrator.results import VariantOutcome
 from orchestrator.runner.churn import measure_churn
 from orchestrator.runner.compile import measure_compile
 from orchestrator.runner.faulty_compile import measure_faulty_compile
+from orchestrator.runner.host_load import host_load
 from orchestrator.runner.page_stream import measure_page_stream
 from orchestrator.runner.setting import Measured, Setting
 from orchestrator.runner.shape import describe_machine
@@ -34,7 +35,10 @@ class VariantRun:
         started = time.monotonic()
         verdict, reason = "OK", None
         try:
-            with setting.progress.phase(f"{setting.experiment.name}: {variant.label}"):
+            with (
+                setting.progress.phase(f"{setting.experiment.name}: {variant.label}"),
+                host_load(variant.host_load),
+            ):
                 self._boot_and_measure()
         except TestbedError as error:
             verdict, reason = error.verdict, str(error)
@@ -53,6 +57,7 @@ class VariantRun:
             faults=self.measured.faults,
             builds=self.measured.builds,
             kernel=variant.domu_kernel,
+            host_load=variant.host_load,
             hostile=self.measured.hostile,
             problems=self.measured.problems,
         )

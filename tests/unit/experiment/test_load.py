@@ -125,7 +125,8 @@ def test_a_missing_file_names_those_that_exist(tmp_path):
 
 def test_the_shipped_experiments_are_good():
     found = {path.stem: load_experiment(path) for path in shipped_experiments()}
-    assert {"debug", "faults", "figure2", "hostile", "kernel-full", "pagerate"} == set(found)
+    known = "baselines debug faults figure2 hostile kernel-full pagerate repeatability"
+    assert set(known.split()) == set(found)
     for name, experiment in found.items():
         assert experiment.name == name
     for name in ("figure2", "kernel-full"):
@@ -160,7 +161,23 @@ def test_every_variant_of_the_shipped_experiments_is_a_machine_that_can_be():
             off = [
                 "xen-pageshare.enabled=0" in domain.kernel_arguments for domain in machine.domains
             ]
-            assert all(off) if variant.swap != "pageshare" else not any(off)
+            has_it = variant.swap not in ("pageshare", "zswap")  # zswap's kernel has none
+            assert all(off) if has_it else not any(off)
+            assert {domain.kernel for domain in machine.domains} == {variant.domu_kernel}
+
+
+def test_the_baselines_are_a_matrix_that_runs_in_an_evening():
+    experiment = load_experiment(CHECKOUT / "testbed/experiments/baselines.toml")
+    assert len(experiment.variants) <= 24
+    swaps = {variant.swap for variant in experiment.variants}
+    assert swaps == {"none", "disk", "zram", "zswap", "dom0-zram", "pageshare"}
+    for variant in experiment.variants:
+        domains = describe_machine(experiment, variant).domains
+        if variant.name.startswith("budget-"):
+            in_dom0 = [one.quota_bytes // 2**20 + one.swap_device.limit_mib for one in domains]
+            assert sum(one.memory_mib for one in domains) + sum(in_dom0) == 320
+        elif variant.swap != "none":
+            assert {one.memory_mib for one in domains} == {136}
 
 
 def test_the_shipped_files_say_nothing_twice():

@@ -84,3 +84,19 @@ def test_what_is_only_read_is_read_only(argv):
 def test_a_serial_that_virtio_would_cut_off_is_refused():
     with pytest.raises(ValueError, match="longer than 20"):
         Disk("x" * 21, Path("/d"), "raw", readonly=True)
+
+
+def test_a_counted_clock_has_one_cpu_and_no_input_from_outside():
+    machine = MachineDescription.load().with_timing("icount", 7)
+    argv = qemu_argv(machine, FILES, DISKS, QemuPaths(Path("/p/qmp"), Path("/r/console")))
+    assert values(argv, "-smp") == ["1"]
+    assert values(argv, "-icount") == ["shift=1,sleep=off"]
+    assert "thread=single" in values(argv, "-accel")[0]
+    assert values(argv, "-seed") == ["7"]
+    assert values(argv, "-rtc")[0].endswith("clock=vm")
+    assert not any("urandom" in word for word in argv)
+
+
+def test_the_hosts_clock_takes_what_the_host_has(argv):
+    assert values(argv, "-icount") == values(argv, "-seed") == []
+    assert "thread=multi" in values(argv, "-accel")[0]
