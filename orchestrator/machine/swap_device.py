@@ -28,7 +28,6 @@ ln -s /dev/zram$number {disk}
 _SLOW_DISK = """\
 set -e
 [ -e {disk} ] && exit
-[ -d /sys/kernel/config/nullb ] || mount -t configfs configfs /sys/kernel/config
 null=/sys/kernel/config/nullb/{name}
 mkdir $null
 echo 4096 >$null/blocksize
