@@ -7,6 +7,7 @@ in the cache stay as they are, and a later whole-system snapshot can use them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ from typing import Literal
 from orchestrator.commands import Log, run, silent
 from orchestrator.machine.description import DomainDescription, MachineDescription
 
-__all__ = ["Disk", "MachineFiles", "make_disks"]
+__all__ = ["Disk", "MachineFiles", "make_disks", "overlay_disks"]
 
 _SERIAL_BYTES = 20
 """VIRTIO_BLK_ID_BYTES: a longer serial is cut off."""
@@ -112,10 +113,26 @@ def _sparse(path: Path, size_mib: int) -> None:
         file.truncate(size_mib << 20)
 
 
-def _overlay(path: Path, base: Path, log: Log) -> Path:
+def _overlay(path: Path, base: Path, log: Log, base_format: str = "raw") -> Path:
+    # a base beside it is named by its name alone: the folder may move
+    backing = base.name if base.parent == path.parent else str(base.resolve())
     run(
-        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base.resolve()),
-         str(path)],
+        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", base_format, "-b", backing, str(path)],
         log=log,
-    )  # fmt: skip
+    )
     return path
+
+
+def overlay_disks(disks: Sequence[Disk], folder: Path, log: Log = silent) -> list[Disk]:
+    """The same disks, but what is written to them goes to new overlays in ``folder``."""
+    return [
+        disk
+        if disk.readonly
+        else Disk(
+            disk.serial,
+            _overlay(folder / f"{disk.serial}.qcow2", disk.path, log, disk.format),
+            "qcow2",
+            readonly=False,
+        )
+        for disk in disks
+    ]

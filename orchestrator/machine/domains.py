@@ -24,9 +24,10 @@ class DomainHandle:
     """Xen's number for it, new at every creation."""
     console: ConsoleLog
     endpoint: SshEndpoint
-    dom0: Ssh
     check_machine: Callable[[], None]
     """Raises when QEMU, Xen or dom0 is lost."""
+    dom0: Ssh = field(init=False)
+    """The connection on which ``xl`` is asked."""
     _ssh: Ssh | None = field(default=None, repr=False)
 
     @classmethod
@@ -50,7 +51,9 @@ class DomainHandle:
         dom0.run(["xl", "create", f"/payload/domains/{name}.cfg"], deadline=deadline)
         said = dom0.run(["xl", "domid", name], deadline=deadline)
         domid = int(said.stdout)
-        return cls(description, domid, console, endpoint, dom0, check_machine)
+        handle = cls(description, domid, console, endpoint, check_machine)
+        handle.dom0 = dom0
+        return handle
 
     @property
     def name(self) -> str:
@@ -64,8 +67,11 @@ class DomainHandle:
             raise InfrastructureError(f"{self.name}: SSH was not connected")
         return self._ssh
 
-    def connect(self, deadline: Deadline) -> Ssh:
+    def connect(self, deadline: Deadline, *, up: bool = False) -> Ssh:
         """Wait until it answers SSH, and keep that connection.
+
+        Args:
+            up: it has booted long ago, so its console says nothing more.
 
         Raises:
             GuestPanic: its kernel gave up.
@@ -75,7 +81,7 @@ class DomainHandle:
             self.endpoint,
             deadline,
             check=self.check,
-            ready=lambda: self.console.contains(f"testbed: {self.name} ready"),
+            ready=lambda: up or self.console.contains(f"testbed: {self.name} ready"),
         )
         return self._ssh
 

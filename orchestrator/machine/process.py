@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from orchestrator.commands import Log, pasteable, silent
+from orchestrator.deadline import Deadline
 from orchestrator.errors import InfrastructureError, UserError
 
 __all__ = ["QemuProcess"]
@@ -60,6 +61,17 @@ class QemuProcess:
         if status is not None:
             said = self.output.read_text(errors="replace").strip()[-2000:]
             raise InfrastructureError(f"QEMU ended by itself with status {status}: {said}")
+
+    def wait(self, deadline: Deadline) -> None:
+        """Wait until it has ended by itself, as it was asked to.
+
+        Raises:
+            InfrastructureError: it has not, by the deadline.
+        """
+        try:
+            self._process.wait(deadline.remaining)
+        except subprocess.TimeoutExpired as error:
+            raise InfrastructureError("QEMU was asked to end, but goes on") from error
 
     def stop(self) -> None:
         """End QEMU: ask, then insist. Does nothing if it has ended."""

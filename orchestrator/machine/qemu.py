@@ -25,6 +25,7 @@ __all__ = [
     "STATISTICS_BYTES",
     "STATISTICS_PORT",
     "STORE_LOG_PORT",
+    "QemuMemory",
     "QemuPaths",
     "console_file",
     "qemu_argv",
@@ -55,27 +56,50 @@ class QemuPaths:
     """Folder of the console logs."""
 
 
+@dataclass(frozen=True)
+class QemuMemory:
+    """The guests' memory in a file on the host, for a machine that is kept."""
+
+    path: Path
+    shared: bool
+    """Whether what the guests write goes to the file, or is this QEMU's alone."""
+
+
 def console_file(consoles: Path, name: str) -> Path:
     """The log of a console: ``name`` is a domU's, ``xen-dom0`` or ``store``."""
     return consoles / f"{name}.log"
 
 
 def qemu_argv(
-    description: MachineDescription, files: MachineFiles, disks: Sequence[Disk], paths: QemuPaths
+    description: MachineDescription,
+    files: MachineFiles,
+    disks: Sequence[Disk],
+    paths: QemuPaths,
+    memory: QemuMemory | None = None,
+    *,
+    resumes: bool = False,
 ) -> list[str]:
     """The whole command, program first.
 
     Args:
         disks: in any order, but dom0's root last (see :func:`_disks`).
+        memory: the guests', where it is kept in a file.
+        resumes: whether the machine is to go on where one that was kept stood;
+            it then waits to be told from where.
     """
     qemu = description.qemu
+    board = "virt,virtualization=on,gic-version=3"
+    if memory is not None:
+        board += ",memory-backend=ram"
     return [
         PROGRAM,
         "-name", "pageshare-testbed",
         # only what is named here: no default NIC, CD drive or configuration file
         "-nodefaults", "-no-user-config", "-display", "none",
         # virtualization=on gives EL2, where Xen runs; GICv3 is what Xen drives best
-        "-machine", "virt,virtualization=on,gic-version=3",
+        "-machine", board,
+        *_memory(qemu.memory_mib, memory),
+        *(["-S", "-incoming", "defer"] if resumes else []),
         # a57: Armv8.0, so none of the pointer authentication that TCG is slow at
         "-cpu", qemu.cpu,
         "-smp", str(qemu.cpus),
@@ -97,6 +121,17 @@ def qemu_argv(
         *_virtio("virtio-rng-device", "rng=rng0"),
         *_disks(disks),
     ]  # fmt: skip
+
+
+def _memory(mebibytes: int, memory: QemuMemory | None) -> list[str]:
+    if memory is None:
+        return []
+    share = "on" if memory.shared else "off"
+    path = _escaped(memory.path)
+    return [
+        "-object",
+        f"memory-backend-file,id=ram,size={mebibytes}M,mem-path={path},share={share}",
+    ]
 
 
 def _clock(description: MachineDescription) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import shlex
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -100,6 +101,33 @@ class QmpClient:
         """Port on 127.0.0.1 that reaches SSH, by address inside the user network."""
         text: str = self.execute("human-monitor-command", {"command-line": "info usernet"})
         return {address: int(port) for port, address in _FORWARD.findall(text)}
+
+    def save_state(self, path: Path, deadline: Deadline) -> None:
+        """Stop the machine and write its devices' state to a file.
+
+        Its memory is left out, since it is in a file already (``QemuMemory``,
+        shared); that file is whole when QEMU has ended.
+        """
+        self.execute("stop")
+        self._leave_out_shared_memory()
+        self._migrate("migrate", f"exec:cat >{shlex.quote(str(path))}", deadline)
+
+    def load_state(self, path: Path, deadline: Deadline) -> None:
+        """Take over the state of a machine that was saved, and let it go on."""
+        self._leave_out_shared_memory()
+        self._migrate("migrate-incoming", f"exec:cat {shlex.quote(str(path))}", deadline)
+        self.execute("cont")
+
+    def _leave_out_shared_memory(self) -> None:
+        capability = {"capability": "x-ignore-shared", "state": True}
+        self.execute("migrate-set-capabilities", {"capabilities": [capability]})
+
+    def _migrate(self, command: str, uri: str, deadline: Deadline) -> None:
+        self.execute(command, {"uri": uri})
+        while (answer := self.execute("query-migrate")).get("status") != "completed":
+            if answer.get("status") in ("failed", "cancelled") or deadline.expired:
+                raise InfrastructureError(f"QMP {command}: {answer}")
+            time.sleep(0.02)
 
     def quit(self) -> None:
         """Ask QEMU to end; says nothing if it has already."""

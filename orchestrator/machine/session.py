@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -31,11 +33,12 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import GuestError, GuestHung, InfrastructureError, WorkloadFailed
 from orchestrator.machine.console import ConsoleLog
 from orchestrator.machine.description import MachineDescription
-from orchestrator.machine.disks import MachineFiles, make_disks
+from orchestrator.machine.disks import Disk, MachineFiles, make_disks, overlay_disks
 from orchestrator.machine.domains import DomainHandle
 from orchestrator.machine.process import QemuProcess
-from orchestrator.machine.qemu import QemuPaths, console_file, qemu_argv
+from orchestrator.machine.qemu import QemuMemory, QemuPaths, console_file, qemu_argv
 from orchestrator.machine.qmp import QmpClient
+from orchestrator.machine.snapshot import KeptMachine, Snapshot
 from orchestrator.machine.ssh import Ssh, SshEndpoint
 from orchestrator.machine.store import Store
 from orchestrator.machine.swap_device import make_swap_device
@@ -86,6 +89,8 @@ class Machine:
         self._abandoned = threading.Event()
         self._console_logs: dict[str, ConsoleLog] = {}
         self._log: Log = silent
+        self._disks: list[Disk] = []
+        self._snapshot: Snapshot | None = None
 
     @classmethod
     @contextlib.contextmanager
@@ -100,6 +105,7 @@ class Machine:
         state: Path | None = None,
         start_store: bool = True,
         start_domains: bool = True,
+        keep_in: Path | None = None,
         log: Log = silent,
     ) -> Iterator[Self]:
         """Boot, hand over the machine, and tear it down whatever happens.
@@ -117,6 +123,8 @@ class Machine:
                 workload that resumes; by default they are new.
             start_store: start the sharing store and wait until it is ready.
             start_domains: create all described domUs and connect to them.
+            keep_in: folder in which the machine lives, so that :meth:`keep` can
+                leave it there for others to start from.
             log: gets one line a step, and each command as it can be pasted.
 
         Raises:
@@ -125,14 +133,79 @@ class Machine:
         """
         machine = cls(description, files, run_dir, consoles)
         machine._log = log
-        with ExitStack() as stack:
-            try:
-                machine._start_qemu(stack, deadline, state)
-                machine._start_guests(stack, deadline, start_store, start_domains)
-                yield machine
-            except (InfrastructureError, GuestError) as error:
-                error.args = (f"{error}\n{machine.last_words()}".rstrip(),)
-                raise
+        with machine._told(), ExitStack() as stack:
+            # mkdtemp: 0700, so nobody else reaches the QMP socket
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="testbed-")))
+            memory, where = None, folder
+            if keep_in is not None:
+                machine._snapshot = snapshot = Snapshot(keep_in)
+                snapshot.disks.mkdir(parents=True)
+                shutil.copyfile(files.payload, snapshot.payload)
+                machine._files = files = replace(files, payload=snapshot.payload)
+                memory, where = QemuMemory(snapshot.memory, shared=True), snapshot.disks
+            machine._disks = make_disks(description, files, where, state, log)
+            machine._start_qemu(stack, deadline, folder, memory)
+            machine._start_guests(stack, deadline, start_store, start_domains)
+            yield machine
+
+    @classmethod
+    @contextlib.contextmanager
+    def resume(
+        cls,
+        description: MachineDescription,
+        files: MachineFiles,
+        run_dir: Path,
+        deadline: Deadline,
+        *,
+        snapshot: Path,
+        consoles: Path | None = None,
+        log: Log = silent,
+    ) -> Iterator[Self]:
+        """Like :meth:`boot`, but go on from where :meth:`keep` left a machine.
+
+        Args:
+            description: of that machine, to the letter.
+            files: its key is used; the disks are the snapshot's.
+            snapshot: the folder that was given to it; it stays as it is.
+        """
+        machine = cls(description, files, run_dir, consoles)
+        machine._log = log
+        with machine._told(), ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="testbed-")))
+            source = Snapshot(snapshot)
+            kept, disks = source.read()
+            machine._disks = overlay_disks(disks, folder, log)
+            memory = QemuMemory(source.memory, shared=False)
+            machine._start_qemu(stack, deadline, folder, memory, source.state)
+            machine._find_guests(stack, deadline, kept)
+            yield machine
+
+    def keep(self, deadline: Deadline) -> None:
+        """End the machine and leave it where :meth:`resume` finds it.
+
+        Nothing but leaving the context of :meth:`boot` may follow.
+
+        Raises:
+            InfrastructureError: QEMU cannot save it, or it was not booted to be kept.
+        """
+        if self._snapshot is None:
+            raise InfrastructureError("this machine was not booted to be kept")
+        domids = {name: domain.domid for name, domain in self.domains.items()}
+        running = self.store.running()
+        self._abandon()  # no session outlives the network's end
+        self.qmp.save_state(self._snapshot.state, deadline)
+        self._snapshot.write(self._disks, domids, store=running)
+        self.qmp.quit()
+        self._process.wait(deadline)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """What fails inside says what the consoles said last."""
+        try:
+            yield
+        except (InfrastructureError, GuestError) as error:
+            error.args = (f"{error}\n{self.last_words()}".rstrip(),)
+            raise
 
     @property
     def qemu_argv(self) -> list[str]:
@@ -217,13 +290,24 @@ class Machine:
                 self._abandon()
                 raise
 
-    def _start_qemu(self, stack: ExitStack, deadline: Deadline, state: Path | None) -> None:
+    def _start_qemu(
+        self,
+        stack: ExitStack,
+        deadline: Deadline,
+        folder: Path,
+        memory: QemuMemory | None,
+        state: Path | None = None,
+    ) -> None:
         self._consoles.mkdir(parents=True, exist_ok=True)
-        # mkdtemp: 0700, so nobody else reaches the QMP socket
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="testbed-")))
-        disks = make_disks(self.description, self._files, folder, state, self._log)
         paths = QemuPaths(folder / "qmp", self._consoles)
-        argv = qemu_argv(self.description, self._files, disks, paths)
+        argv = qemu_argv(
+            self.description,
+            self._files,
+            self._disks,
+            paths,
+            memory,
+            resumes=state is not None,
+        )
         self._process = stack.enter_context(
             QemuProcess(argv, self._consoles / "qemu.log", self._log)
         )
@@ -232,9 +316,36 @@ class Machine:
         )
         stack.callback(self.qmp.quit)
         stack.callback(self._abandon)
+        if state is not None:
+            self.qmp.load_state(state, deadline)
         self._ports = self.qmp.forwarded_ports()
         self._write_endpoints(stack)
         self._step("QEMU runs")
+
+    def _find_guests(self, stack: ExitStack, deadline: Deadline, kept: KeptMachine) -> None:
+        """Connect to guests that are up already."""
+        endpoint = self._endpoint("dom0")
+        for name, domid in kept.domids.items():
+            self.domains[name] = DomainHandle(
+                self.description.domain(name),
+                domid,
+                self.console(name),
+                self._endpoint(name, failed=WorkloadFailed, hung=GuestHung),
+                check_machine=self.check,
+            )
+        calls: list[Callable[[], Ssh]] = [lambda: Ssh.connect(endpoint, deadline, check=self.check)]
+        for domain in self.domains.values():
+            calls.append(lambda domain=domain: domain.connect(deadline, up=True))  # type: ignore[misc]
+        ssh, *_ = self.in_parallel(calls)
+        stack.callback(ssh.close)
+        self.dom0 = Dom0(self.console("xen-dom0"), endpoint, ssh)
+        for domain in self.domains.values():
+            domain.dom0 = ssh
+        self.qmp.poll_balloon()
+        self.store = Store(ssh, self.description.store, self.console("store"), self.check)
+        if kept.store:
+            self.store.adopt()
+        self._step("every guest answers SSH")
 
     def _start_guests(
         self, stack: ExitStack, deadline: Deadline, start_store: bool, start_domains: bool

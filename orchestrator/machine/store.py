@@ -68,6 +68,10 @@ class Store:
         )
         self._job = DetachedJob.start(self.ssh, _JOB, script, deadline=deadline)
 
+    def adopt(self) -> None:
+        """Take the service over that runs already, in a machine that was kept."""
+        self._job = DetachedJob(self.ssh, _JOB)
+
     def wait_ready(self, deadline: Deadline) -> None:
         """Wait until it accepts domains (it says ``ready`` on a line of its own).
 
