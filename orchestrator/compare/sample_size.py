@@ -1,0 +1,49 @@
+"""How many samples an arm it takes: for the test to say anything, and to settle an effect."""
+
+from __future__ import annotations
+
+import math
+from itertools import count
+
+from scipy.stats import norm
+
+from orchestrator.compare.model import Criteria, Design
+
+__all__ = ["needed_samples", "smallest_samples"]
+
+LOSS = math.pi / 3
+"""Samples that ranks need for one that means would need, if the spread is normal."""
+
+
+def smallest_samples(design: Design, level: float, metrics: int) -> int:
+    """The least with which the most extreme outcome is significant among so many metrics.
+
+    Holm asks ``level / metrics`` of the smallest p, and the smallest there is are
+    both tails of one outcome: one of 2^n signs, or one of (2n over n) choices.
+    """
+
+    def outcomes(samples: int) -> int:
+        return 2**samples if design == "paired" else math.comb(2 * samples, samples)
+
+    least = 2 * max(metrics, 1) / (level * (1 + 1e-9))
+    return next(samples for samples in count(1) if outcomes(samples) >= least)
+
+
+def needed_samples(variance: float | None, effect: float, criteria: Criteria, smallest: int) -> int:
+    """With which, ``power`` of the time, an arm that did not change is seen as 'no change'.
+
+    Then the interval lies wholly inside the smallest effect. A change of twice the
+    smallest effect is seen outside it more often still. From the spread of few
+    samples this is rough; outliers, which ranks bear, make it too high.
+
+    Args:
+        variance: of one difference: of the pairs' differences, or the sum of both arms'.
+            None where there is no spread to see yet.
+        effect: the smallest, in the same unit; 0 where the base has no size to be relative to.
+        criteria: what is asked for.
+        smallest: what ``smallest_samples`` says.
+    """
+    if variance is None or not effect:
+        return smallest
+    reach = norm.ppf(1 - criteria.level / 2) + norm.ppf((1 + criteria.power) / 2)
+    return max(smallest, math.ceil(variance * LOSS * (float(reach) / effect) ** 2))
