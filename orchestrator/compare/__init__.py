@@ -5,7 +5,7 @@ Pure: samples in, verdicts out. Runs are made and read elsewhere.
 
 from __future__ import annotations
 
-from orchestrator.compare.compare import compare
+from orchestrator.compare.arms import compare
 from orchestrator.compare.error_rates import ErrorRates, Rates, error_rates
 from orchestrator.compare.metric import METRICS, Direction, Metric
 from orchestrator.compare.model import (

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.compare.compare import DEFAULTS, compare
+from orchestrator.compare.arms import DEFAULTS, compare
 from orchestrator.compare.metric import METRICS, Metric
 from orchestrator.compare.model import Arm, Comparison, Criteria, Design, Verdict
 

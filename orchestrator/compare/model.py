@@ -86,7 +86,7 @@ class MetricResult:
     """Of ``unclear``: samples an arm that would settle it, as far as the spread seen can say.
     None where more than there are would not by themselves."""
     all_equal: bool
-    """Every pair, or every sample of both arms, to the last bit."""
+    """Every pair, or every sample of both arms, to twelve digits."""
     only_base: tuple[int, ...]
     """Seeds that have this figure in the base alone: left out, as pairs need both."""
     only_other: tuple[int, ...]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from itertools import count
-
-from scipy.stats import norm
+from statistics import NormalDist
 
 from orchestrator.compare.model import Criteria, Design
+from orchestrator.compare.ranks import SLACK
 
 __all__ = ["needed_samples", "smallest_samples"]
 
@@ -25,7 +25,7 @@ def smallest_samples(design: Design, level: float, metrics: int) -> int:
     def outcomes(samples: int) -> int:
         return 2**samples if design == "paired" else math.comb(2 * samples, samples)
 
-    least = 2 * max(metrics, 1) / (level * (1 + 1e-9))
+    least = 2 * max(metrics, 1) / (level * SLACK)
     return next(samples for samples in count(1) if outcomes(samples) >= least)
 
 
@@ -45,5 +45,8 @@ def needed_samples(variance: float | None, effect: float, criteria: Criteria, sm
     """
     if variance is None or not effect:
         return smallest
-    reach = norm.ppf(1 - criteria.level / 2) + norm.ppf((1 + criteria.power) / 2)
-    return max(smallest, math.ceil(variance * LOSS * (float(reach) / effect) ** 2))
+    quantile = NormalDist().inv_cdf
+    reach = quantile(1 - criteria.level / 2) + quantile((1 + criteria.power) / 2)
+    # The spread is itself estimated: Guenther's correction of the normal's quantiles.
+    unknown = quantile(1 - criteria.level / 2) ** 2 / 2
+    return max(smallest, math.ceil(variance * LOSS * (reach / effect) ** 2 + unknown))

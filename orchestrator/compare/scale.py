@@ -8,6 +8,7 @@ shares of the base's median; of a median of 0 there are none.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,9 @@ import numpy as np
 from orchestrator.compare.ranks import Floats
 
 __all__ = ["Scale", "choose_scale"]
+
+DIGITS = 12
+"""Decimal places of a logarithm: no figure is measured to a millionth of a millionth."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,10 @@ class Scale:
 
     def differences(self, base: Floats, other: Floats) -> Floats:
         """Of each ``other`` to its ``base``, by numpy's rules of shapes."""
-        found: Floats = np.log(other / base) if self.ratios else other - base
+        if not self.ratios:
+            return other - base
+        # Whether two ratios are tied must not hinge on the last bit of a logarithm.
+        found: Floats = np.round(np.log(other) - np.log(base), DIGITS)
         return found
 
     def relative(self, difference: float | None) -> float | None:
@@ -40,7 +47,7 @@ class Scale:
 
     def difference_of(self, relative: float) -> float:
         """The difference that so much more of the base is."""
-        return float(np.log1p(relative)) if self.ratios else relative * self.unit
+        return round(math.log1p(relative), DIGITS) if self.ratios else relative * self.unit
 
 
 def choose_scale(base: Floats, other: Floats) -> Scale:

@@ -41,14 +41,14 @@ def paired_shift(differences: Floats, level: float) -> Shift:
     side (Pratt): dropped beforehand, a hundred equal pairs would say nothing
     against six that are not.
     """
-    count = len(differences)
-    ranks, moved = doubled_ranks(np.abs(differences)), differences != 0
+    count, moved = len(differences), differences != 0
+    if not moved.any():
+        return Shift(0.0, 0.0, 0.0, 1.0)
+    ranks = doubled_ranks(np.abs(differences))
     chances = signed_rank_chances(tuple(sorted(ranks[moved].tolist())))
     p = two_sided(chances, int(ranks[differences > 0].sum()))
     rows, columns = np.triu_indices(count)
     walsh = np.sort((differences[rows] + differences[columns]) / 2)
-    if not moved.any():
-        return Shift(0.0, 0.0, 0.0, p)
     untied = signed_rank_chances(tuple(range(2, 2 * count + 1, 2)))[::2]
     return _inverted(walsh, outcomes_within(untied, level / 2), p)
 
@@ -62,11 +62,11 @@ def unpaired_shift(differences: Floats, pooled: Floats, level: float) -> Shift:
         level: two-sided.
     """
     base, other = differences.shape
+    if not differences.any():
+        return Shift(0.0, 0.0, 0.0, 1.0)
     ranks = doubled_ranks(pooled)
     chances = rank_sum_chances(tuple(sorted(ranks.tolist())), other)
     p = two_sided(chances, int(ranks[base:].sum()))
-    if (pooled == pooled[0]).all():
-        return Shift(0.0, 0.0, 0.0, p)
     untied = rank_sum_chances(tuple(range(2, 2 * (base + other) + 1, 2)), other)
     least = other * (other + 1)
     within = outcomes_within(untied[least::2], level / 2)

@@ -46,10 +46,10 @@ def comparison_table(
         other: the other arm's name.
     """
     criteria = comparison.criteria
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
+    table = Table(box=box.SIMPLE_HEAD, padding=0)
     table.add_column("median of", no_wrap=True)
     for name in (base, other):
-        table.add_column(name, justify="right", overflow="fold", min_width=9, max_width=14)
+        table.add_column(name, justify="right", overflow="fold", max_width=14)
     table.add_column("change %", justify="right", width=6)
     table.add_column(f"{100 * criteria.confidence:.3g} % interval", justify="right", no_wrap=True)
     table.add_column("p", justify="right", no_wrap=True)

@@ -10,7 +10,7 @@ from orchestrator.compare.holm import holm
 from orchestrator.compare.measure import Distance, Samples, distance, samples_of
 from orchestrator.compare.metric import METRICS, Metric
 from orchestrator.compare.model import Arm, Comparison, Criteria, Design, Interval, MetricResult
-from orchestrator.compare.ranks import Floats
+from orchestrator.compare.ranks import SLACK, Floats
 from orchestrator.compare.sample_size import needed_samples, smallest_samples
 from orchestrator.compare.verdict import judge
 
@@ -61,7 +61,7 @@ def _result(
     smallest: int,
 ) -> MetricResult:
     scale, shift = apart.scale, apart.shift
-    significant = p_holm <= criteria.level
+    significant = p_holm <= criteria.level * SLACK
     effect = scale.difference_of(criteria.smallest_effect)
     verdict = judge(shift, significant, effect, metric.better)
     low, high = scale.relative(shift.low), scale.relative(shift.high)
