@@ -56,8 +56,8 @@ def error_rates(
     """The rates of each verdict; the same seed gives the same.
 
     Paired and alike, two seeds of the base make a pair: such pairs are further
-    apart than two runs of one seed, so that 'unclear' is likelier than between
-    arms that differ in nothing, and a false claim is as (un)likely as stated.
+    apart than two runs of one seed, so that 'unclear' is likelier than it would be
+    there, while a false claim is as rare as the criteria state.
 
     Raises:
         ValueError: no runs to draw from, or a figure that is not finite.

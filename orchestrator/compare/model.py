@@ -76,7 +76,7 @@ class MetricResult:
     """At the confidence asked for, for this metric alone. None: too few samples for any,
     or from a median of 0."""
     p: float | None
-    """Exact and two-sided, of this metric alone."""
+    """Two-sided, of this metric alone. Exact, but for two arms with more than 200 samples."""
     p_holm: float | None
     """The same, adjusted for all metrics of the comparison."""
     significant: bool

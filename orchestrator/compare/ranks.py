@@ -43,7 +43,7 @@ def doubled_ranks(values: Floats) -> NDArray[np.int64]:
     return doubled
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def signed_rank_chances(ranks: tuple[int, ...]) -> Floats:
     """Chance of each sum (its index) of the ranks with a plus, if every sign is a coin's."""
     chances = np.zeros(sum(ranks) + 1)
@@ -55,7 +55,7 @@ def signed_rank_chances(ranks: tuple[int, ...]) -> Floats:
     return chances
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def rank_sum_chances(ranks: tuple[int, ...], size: int) -> Floats:
     """Chance of each sum (its index) of ``size`` of the ranks, if every choice is as likely."""
     if len(ranks) > MOST_EXACT:

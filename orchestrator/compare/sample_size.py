@@ -9,24 +9,29 @@ from statistics import NormalDist
 from orchestrator.compare.model import Criteria, Design
 from orchestrator.compare.ranks import SLACK
 
-__all__ = ["needed_samples", "smallest_samples"]
+__all__ = ["can_be_significant", "needed_samples", "smallest_samples"]
 
 LOSS = math.pi / 3
 """Samples that ranks need for one that means would need, if the spread is normal."""
 
 
 def smallest_samples(design: Design, level: float, metrics: int) -> int:
-    """The least with which the most extreme outcome is significant among so many metrics.
+    """Samples an arm, the same in both, below which ``can_be_significant`` is never true."""
+    return next(
+        samples
+        for samples in count(1)
+        if can_be_significant(design, samples, samples, level, metrics)
+    )
+
+
+def can_be_significant(design: Design, base: int, other: int, level: float, metrics: int) -> bool:
+    """Whether the most extreme outcome of so many samples is, among so many metrics.
 
     Holm asks ``level / metrics`` of the smallest p, and the smallest there is are
-    both tails of one outcome: one of 2^n signs, or one of (2n over n) choices.
+    both tails of one outcome: of 2^n signs, or of all choices of one arm's ranks.
     """
-
-    def outcomes(samples: int) -> int:
-        return 2**samples if design == "paired" else math.comb(2 * samples, samples)
-
-    least = 2 * max(metrics, 1) / (level * SLACK)
-    return next(samples for samples in count(1) if outcomes(samples) >= least)
+    outcomes = 2**base if design == "paired" else math.comb(base + other, base)
+    return outcomes >= 2 * max(metrics, 1) / (level * SLACK)
 
 
 def needed_samples(variance: float | None, effect: float, criteria: Criteria, smallest: int) -> int:

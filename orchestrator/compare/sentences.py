@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.compare.model import Comparison, Criteria, Design, Interval, MetricResult
+from orchestrator.compare.sample_size import can_be_significant
+from orchestrator.results.words import MISSING
 
 __all__ = ["notes", "sentence", "signed_percent", "span"]
-
-MISSING = "-"
 
 
 def signed_percent(value: float | None) -> str:
@@ -48,17 +48,22 @@ def notes(comparison: Comparison) -> list[str]:
 
 
 def _too_few(comparison: Comparison) -> Iterator[str]:
-    level, least = comparison.criteria.level, comparison.smallest_samples
-    tested = [one for one in comparison.results if one.p is not None and not one.all_equal]
-    for samples in sorted({_samples(one) for one in tested}):
-        if samples < least:
-            names = [one.metric.title for one in tested if _samples(one) == samples]
-            whose = f" ({', '.join(names)})" if len(names) < len(tested) else ""
-            count = sum(one.p is not None for one in comparison.results)
-            yield (
-                f"{_counted(samples, comparison.design)}{whose} can never be significant at"
-                f" {level:.3g} over {count} metric{'s' * (count != 1)}: at least {least} are needed"
-            )
+    design, level = comparison.design, comparison.criteria.level
+    tested = [one for one in comparison.results if one.p is not None]
+    metrics = len(tested)
+    lacking: dict[str, list[str]] = {}
+    for one in tested:
+        sizes = one.base_samples, one.other_samples
+        if not one.all_equal and not can_be_significant(design, *sizes, level, metrics):
+            lacking.setdefault(_counted(one, design), []).append(one.metric.title)
+    for counted, titles in lacking.items():
+        every = len(titles) == sum(not one.all_equal for one in tested)
+        whose = "" if every else f" of {', '.join(titles)}"
+        yield (
+            f"{counted}{whose} can never be significant at {level:.3g} over"
+            f" {metrics} metric{'s' * (metrics != 1)}: at least {comparison.smallest_samples}"
+            f" are needed{' in each' if design == 'unpaired' else ''}"
+        )
 
 
 def _seeds(comparison: Comparison) -> Iterator[str]:
@@ -80,27 +85,26 @@ def _by_metric(comparison: Comparison) -> Iterator[str]:
     for one in comparison.results:
         title = one.metric.title
         if one.p is None:
-            nothing = "no seed has it in both arms" if comparison.design == "paired" else ""
-            yield f"{title}: {nothing or 'one arm has no sample of it'}"
+            paired = comparison.design == "paired"
+            why = "no seed has it in both arms" if paired else "one arm has no sample of it"
+            yield f"{title}: {why}"
         elif one.all_equal:
-            count = _counted(one.base_samples, comparison.design)
-            yield f"{title}: {'all ' if one.base_samples > 1 else ''}{count} equal"
+            yield f"{title}: all equal, {_counted(one, comparison.design)}"
         elif one.change is None:
             yield f"{title}: the base's median is 0, of which a change has no relative size"
         elif one.needed is not None:
             yield (
-                f"{title}: to settle {100 * criteria.smallest_effect:.3g} %,"
-                f" about {one.needed:,} samples an arm are needed, there are {_samples(one)}"
+                f"{title}: to settle {100 * criteria.smallest_effect:.3g} %, about {one.needed:,}"
+                f" are needed, there are {_counted(one, comparison.design)}"
             )
         elif one.verdict == "unclear":
             yield f"{title}: at the edge of what can be told; more samples may settle it"
 
 
-def _samples(one: MetricResult) -> int:
-    return min(one.base_samples, one.other_samples)
-
-
-def _counted(samples: int, design: Design) -> str:
-    unit = "pair" if design == "paired" else "sample"
-    arm = "" if design == "paired" else " an arm"
-    return f"{samples} {unit}{'s' * (samples != 1)}{arm}"
+def _counted(one: MetricResult, design: Design) -> str:
+    base, other = one.base_samples, one.other_samples
+    if design == "paired":
+        return f"{base} pair{'s' * (base != 1)}"
+    if base != other:
+        return f"{base} and {other} samples"
+    return f"{base} sample{'s' * (base != 1)} an arm"

@@ -59,7 +59,7 @@ def comparison_table(
         table.add_row(*_cells(one))
     test = "Wilcoxon, pairs of one seed" if comparison.design == "paired" else "Mann-Whitney"
     said = (
-        f"{test}; p after Holm, exact; intervals are each metric's own;"
+        f"{test}; p after Holm; intervals are each metric's own;"
         f" smallest effect {100 * criteria.smallest_effect:.3g} %"
     )
     lines = [Text(said, style="dim"), *(Text(f"note: {one}") for one in notes(comparison))]

@@ -83,6 +83,13 @@ def test_a_wide_spread_is_unclear_and_says_what_it_takes():
     assert found.needed > 200
 
 
+def test_the_spread_of_either_arm_counts():
+    still, spread = [100.0] * 8, BASE * WIGGLE
+    there, back = one(still, spread, design="unpaired"), one(spread, still, design="unpaired")
+    assert there.needed == back.needed > 8
+    assert one(BASE, spread, design="unpaired").needed > there.needed
+
+
 def test_five_pairs_are_never_enough():
     found = one(BASE[:5], BASE[:5] * 2)
     assert found.p == pytest.approx(0.0625)

@@ -42,6 +42,14 @@ def test_a_change_that_is_large_is_seen(design):
     assert rates.apart.any_claim == 1
 
 
+@pytest.mark.parametrize("design", ["paired", "unpaired"])
+def test_alike_are_runs_of_the_base_alone(design):
+    still = {seed: {"time": 100.0} for seed in range(8)}
+    spread = noisy(np.random.default_rng(5), 8, 0.2)
+    rates = error_rates(still, spread, design=design, metrics=[TIME], draws=20)
+    assert rates.alike.verdicts == {"time": {"no change": 1.0}}
+
+
 def test_pairs_stay_together():
     base = {seed: {"time": 100.0 * 2**seed} for seed in range(8)}
     other = {seed: {"time": 103.0 * 2**seed} for seed in range(8)}

@@ -52,6 +52,12 @@ def test_the_number_does_not_fall_below_the_tests_own():
     assert needed_samples(None, 0.01, Criteria(), smallest=9) == 9
 
 
+def test_a_worked_example():
+    # (1.960 + 1.282)^2 for 95 % and 80 %, a spread of four effects, pi / 3 for ranks,
+    # 1.960^2 / 2 for a spread that is itself estimated.
+    assert needed_samples(0.04**2, 0.01, Criteria(), 1) == math.ceil(10.507 * 16 * 1.0472 + 1.921)
+
+
 def test_half_the_effect_asks_for_four_times_the_samples():
     one, half = (needed_samples(0.01, effect, Criteria(), 1) for effect in (0.01, 0.005))
     assert half == pytest.approx(4 * one, rel=0.01)

@@ -41,7 +41,7 @@ def test_the_table_fits_a_terminal_and_has_every_figure():
     assert row.split() == expected.split()
     assert any(line.split()[-2:] == ["no", "change"] for line in lines)
     assert "smallest effect 1 %" in text
-    assert "note: pages: all 10 pairs equal" in text
+    assert "note: pages: all equal, 10 pairs" in text
 
 
 def test_too_few_pairs_are_said_in_one_sentence():
@@ -51,10 +51,22 @@ def test_too_few_pairs_are_said_in_one_sentence():
     )
 
 
+def test_arms_of_two_sizes_have_the_outcomes_of_both():
+    three, ten = arm(TIME, range(101, 104)), arm(TIME, range(201, 211))
+    found = compare(three, ten, design="unpaired", metrics=[TIME])
+    assert found.results[0].verdict == "worse"
+    assert notes(found) == []
+    found = compare(three, arm(TIME, range(201, 205)), design="unpaired", metrics=[TIME])
+    assert notes(found)[0] == (
+        "3 and 4 samples can never be significant at 0.05 over 1 metric:"
+        " at least 4 are needed in each"
+    )
+
+
 def test_what_is_needed_is_said():
     (line,) = [one for one in notes(figures(10)) if one.startswith("share")]
     assert line.startswith("share: to settle 1 %, about ")
-    assert line.endswith(" samples an arm are needed, there are 10")
+    assert line.endswith(" are needed, there are 10 pairs")
 
 
 def test_runs_that_are_missing_are_said_once():
