@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.artifacts import Artifacts, BuildContext
 from orchestrator.artifacts.cache import Artifact
+from orchestrator.artifacts.guest_program import build_guest_program
 from orchestrator.artifacts.payload import make_payload
 from orchestrator.machine import MachineDescription, MachineFiles, payload_files
 
@@ -33,8 +35,7 @@ class Parts:
         """The files of one machine; its payload disk is written to ``folder``."""
         built = self.artifacts
         payload = folder / "payload.ext4"
-        kernels = {name: kernel.path for name, kernel in self.kernels.items()}
-        contents = payload_files(description, built.kernel.path, built.ring.path, kernels)
+        contents = self._payload(description)
         make_payload(payload, built.kernel.path, contents, log=self.context.log)
         return MachineFiles(
             xen=built.xen.path,
@@ -45,4 +46,19 @@ class Parts:
             workload=built.workload.path,
             payload=payload,
             ssh_key=built.keys.path,
+            reseed=build_guest_program(self.context.cache, "reseed", "testbed/reseed"),
         )
+
+    def payload_digests(self, description: MachineDescription) -> dict[str, str]:
+        """SHA-256 (hex) of each file of the payload disk, by its path."""
+        return {
+            name: self.context.cache.digest_of(content)
+            if isinstance(content, Path)
+            else hashlib.sha256(content).hexdigest()
+            for name, content in self._payload(description).items()
+        }
+
+    def _payload(self, description: MachineDescription) -> dict[str, bytes | Path]:
+        built = self.artifacts
+        kernels = {name: kernel.path for name, kernel in self.kernels.items()}
+        return payload_files(description, built.kernel.path, built.ring.path, kernels)

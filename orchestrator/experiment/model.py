@@ -105,6 +105,9 @@ class Experiment(Table):
     timing: Literal["realtime", "icount"] = "realtime"
     """The guests' clock: the host's, which is quicker; or counted instructions of one
     CPU, which repeats."""
+    warm_start: bool | None = None
+    """Start from a machine that was kept after its boot, if there is one of the same
+    inputs; where left out, if ``timing`` is ``icount``."""
     workload: Workload
     variant: Variants
     domain: Domains

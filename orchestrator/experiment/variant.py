@@ -72,6 +72,9 @@ class Variant(Table):
     kernel: Literal["pageshare", "debug"] = "pageshare"
     """Which variant of the kernel the domUs boot, where ``swap`` needs no other one;
     dom0 boots the first."""
+    seed: int | None = Field(default=None, ge=0, le=1 << 31)
+    """Of the guests' randomness on a counted clock, in place of the experiment's: it is
+    drawn anew after the boot, so that repetitions can differ in it alone."""
     host_load: int = Field(default=0, ge=0, le=64)
     """Processes that keep the host busy meanwhile, to see what that does to the figures."""
     lies_to: Name | None = None

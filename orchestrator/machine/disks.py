@@ -35,6 +35,8 @@ class MachineFiles:
     payload: Path
     ssh_key: Path
     """Private key (OpenSSH format) whose public part is in both images."""
+    reseed: Path | None = None
+    """arm64 program of ``testbed/reseed``; needed only where a machine goes on."""
 
 
 @dataclass(frozen=True)

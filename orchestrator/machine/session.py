@@ -17,14 +17,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -47,6 +49,9 @@ __all__ = ["Dom0", "Machine"]
 
 ENDPOINTS_FILE = "machine.json"
 """In the run's folder while the machine is up: how to reach it by hand."""
+
+_RESEED = "/run/reseed"
+_SEED_BYTES = 64
 
 T = TypeVar("T")
 
@@ -197,6 +202,29 @@ class Machine:
         self._snapshot.write(self._disks, domids, store=running)
         self.qmp.quit()
         self._process.wait(deadline)
+
+    def reseed(self, seeds: Mapping[str, bytes] | None, deadline: Deadline) -> None:
+        """Give every guest other random numbers from now on.
+
+        Args:
+            seeds: at most 256 bytes for each domain's kernel, by its name (``dom0``);
+                None: the host's own randomness.
+
+        Raises:
+            InfrastructureError: a guest does not take them.
+        """
+        program = self._files.reseed
+        if program is None:
+            raise InfrastructureError("this machine has no program to reseed with")
+
+        def one(name: str, ssh: Ssh) -> None:
+            seed = os.urandom(_SEED_BYTES) if seeds is None else seeds[name]
+            ssh.write_file(_RESEED, program.read_bytes(), deadline=deadline, mode=0o700)
+            ssh.run(f"{_RESEED} && rm {_RESEED}", data=seed, deadline=deadline)
+
+        guests = {"dom0": self.dom0.ssh, **{name: d.ssh for name, d in self.domains.items()}}
+        self.in_parallel([partial(one, name, ssh) for name, ssh in guests.items()])
+        self._step("every guest has other random numbers")
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:

@@ -51,13 +51,15 @@ class KeptMachine(_Part):
 class Snapshot:
     """The files of one."""
 
+    MACHINE = "machine.json"
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.memory = folder / "ram"
         self.state = folder / "state"
         self.payload = folder / "payload.ext4"
         self.disks = folder / "disks"
-        self._machine = folder / "machine.json"
+        self._machine = folder / self.MACHINE
 
     def write(self, disks: list[Disk], domids: dict[str, int], *, store: bool) -> None:
         """Keep what is not in QEMU's own files."""

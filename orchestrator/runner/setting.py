@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from orchestrator.deadline import Deadline
 from orchestrator.errors import TestbedError
 from orchestrator.experiment import Experiment, Variant
-from orchestrator.machine import Machine
+from orchestrator.machine import Machine, MachineDescription
 from orchestrator.metrics import Collector, Sample
 from orchestrator.parts import Parts
 from orchestrator.progress import Progress
@@ -39,6 +40,20 @@ class Setting:
     def resumes(self) -> bool:
         """Whether an interrupted run of it goes on."""
         return self.experiment.workload.resume
+
+    @property
+    def starts_warm(self) -> bool:
+        """Whether it starts from a machine that was kept after its boot."""
+        wanted = self.experiment.warm_start
+        return not self.resumes and (self.counts_instructions if wanted is None else wanted)
+
+    def seeds(self, description: MachineDescription) -> dict[str, bytes] | None:
+        """What each kernel draws its random numbers from; None: from the host's."""
+        if not self.counts_instructions:
+            return None
+        seed = self.variant.seed if self.variant.seed is not None else self.experiment.seed
+        names = ["dom0", *(domain.name for domain in description.domains)]
+        return {name: hashlib.sha512(f"{seed} {name}".encode()).digest() for name in names}
 
     @property
     def uses_store(self) -> bool:

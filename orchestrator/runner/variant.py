@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import TestbedError
-from orchestrator.machine import Machine
+from orchestrator.kept import kept_machine, resumed
+from orchestrator.machine import Machine, MachineDescription, MachineFiles
 from orchestrator.results import VariantOutcome
 from orchestrator.runner.churn import measure_churn
 from orchestrator.runner.compile import measure_compile
@@ -71,20 +74,51 @@ class VariantRun:
         description = describe_machine(setting.experiment, setting.variant)
         with tempfile.TemporaryDirectory(prefix="testbed-payload-") as payload:
             files = setting.parts.files(description, Path(payload))
-            boot = Machine.boot(
-                description,
-                files,
-                setting.folder.path,
-                Deadline.after(limits.boot_seconds),
-                consoles=setting.folder.console_of(name),
-                state=setting.folder.state_of(name) if setting.resumes else None,
-                start_store=setting.uses_store and setting.variant.lies_to is None,
-                log=setting.progress.log,
-            )
-            with boot as machine:
+            with self._machine(description, files) as machine:
                 setting.folder.event("booted", {"variant": name, "seconds": dict(machine.timings)})
                 setting.folder.note_machine(name, machine.qemu_argv)
                 self._measure(machine, Deadline.after(limits.variant_seconds))
+
+    @contextmanager
+    def _machine(self, description: MachineDescription, files: MachineFiles) -> Iterator[Machine]:
+        """One that has just booted, or goes on from where such a one was kept."""
+        setting, name = self.setting, self.setting.variant.name
+        seconds = setting.experiment.limits.boot_seconds
+        start_store = setting.uses_store and setting.variant.lies_to is None
+        if setting.starts_warm:
+            kept = kept_machine(
+                setting.parts,
+                description,
+                files,
+                start_store=start_store,
+                boot_seconds=seconds,
+                log=setting.progress.log,
+            )
+            again = resumed(
+                kept,
+                description,
+                files,
+                setting.folder.path,
+                Deadline.after(seconds),
+                consoles=setting.folder.console_of(name),
+                seeds=setting.seeds(description),
+                log=setting.progress.log,
+            )
+            with again as machine:
+                yield machine
+            return
+        boot = Machine.boot(
+            description,
+            files,
+            setting.folder.path,
+            Deadline.after(seconds),
+            consoles=setting.folder.console_of(name),
+            state=setting.folder.state_of(name) if setting.resumes else None,
+            start_store=start_store,
+            log=setting.progress.log,
+        )
+        with boot as machine:
+            yield machine
 
     def _measure(self, machine: Machine, deadline: Deadline) -> None:
         setting = self.setting
