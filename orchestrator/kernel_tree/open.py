@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.artifacts.context import BuildContext
@@ -28,18 +28,11 @@ _WHO = {
 """Base and series have the same ids in every tree, so that trees can fetch from each other."""
 
 
-def open_tree(
-    context: BuildContext,
-    name: str,
-    folder: Path,
-    *,
-    unpack: Callable[[Path], None] | None = None,
-) -> Tree:
+def open_tree(context: BuildContext, name: str, folder: Path) -> Tree:
     """Make the git tree ``folder`` with the branch ``name`` checked out above the series.
 
-    The folder appears when it is whole. ``unpack`` makes the source's folder (default:
-    Debian's kernel source). Raises ``UserError`` for a name that is no branch's, a folder
-    that exists, and a series that does not apply.
+    The folder appears when it is whole. Raises ``UserError`` for a name that is no branch's,
+    a folder that exists, and a series that does not apply.
     """
     patches = series(context.patches)
     if folder.exists() or folder.is_symlink():
@@ -49,10 +42,7 @@ def open_tree(
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         linux = scratch / "linux"
-        if unpack is None:
-            unpack_source(linux, log=context.log, deadline=context.deadline)
-        else:
-            unpack(linux)
+        unpack_source(linux, log=context.log, deadline=context.deadline)
         tree = Tree(linux, log=context.log, deadline=context.deadline.within(900))
         _commit_base(tree, name)
         _apply(tree, patches)
