@@ -6,8 +6,9 @@
       + objects         copied, with their times: make finds everything up to date
       + the patch       newer than every object: make builds what depends on it
 
-Kbuild names every file relative to the top of the tree, so the objects serve in any
-folder. They are copied and never linked: tools write some of them in place.
+Kbuild names files relative to the top of the tree, so the objects serve in any folder; the
+vdso alone has absolute names in it, and is made again. Objects are copied and never linked:
+tools write some of them in place.
 """
 
 from __future__ import annotations

@@ -33,10 +33,14 @@ _OPTIONS = (
     "diff.noprefix=false",
     "diff.mnemonicPrefix=false",
     "diff.renames=true",
-    "format.attach=false",
     "format.useAutoBase=false",
 )
 _FORMAT = (
+    "--no-attach",
+    "--no-from",
+    "--no-to",
+    "--no-cc",
+    "--no-add-header",
     "--zero-commit",
     "--no-numbered",
     "--no-signature",
@@ -47,7 +51,9 @@ _FORMAT = (
     "--diff-algorithm=myers",
     "--stat",
     "--patch",
+    "--unified=3",
     "--abbrev=7",
+    "--suffix=.patch",
 )
 """As the series' own files are written: a commit that did not change gives the same bytes."""
 

@@ -62,8 +62,10 @@ def _require_branch_name(name: str) -> None:
 
 def _commit_base(tree: Tree, branch: str) -> None:
     tree.git("init", "--quiet", "--initial-branch", branch)
-    # the disk is cheaper than the time: twice as fast as git's own default
+    # disk is cheaper than time here
     tree.git("config", "core.looseCompression", "1")
+    # or the first commit sets off a repack of 80,000 objects behind the back of a measurement
+    tree.git("config", "gc.auto", "0")
     # a kernel's .gitignore names files that are in its source, too
     tree.git("add", "--all", "--force")
     tree.git("commit", "--quiet", "--no-verify", "--message=base", env=_WHO)

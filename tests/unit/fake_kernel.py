@@ -71,7 +71,7 @@ Signed-off-by: A Maintainer <a@maintainer.example>
  1 file changed, 1 insertion(+), 1 deletion(-)
 
 diff --git a/mm/frontswap.c b/mm/frontswap.c
-index 4cb29ea..11b1d71 100644
+index 4cb29ea..ddc897f 100644
 --- a/mm/frontswap.c
 +++ b/mm/frontswap.c
 @@ -1,3 +1,3 @@
@@ -92,6 +92,21 @@ class FakeKernel:
     said: list[str] = field(default_factory=list)
     """Make's lines."""
 
+    @property
+    def source(self) -> Path:
+        """What is in the tarball."""
+        return self.folder / "source/linux"
+
+    @property
+    def tarball(self) -> Path:
+        """The source as Debian's package has it."""
+        return self.folder / "source.tar.xz"
+
+    def pack(self) -> None:
+        """Make the tarball of the source."""
+        argv = ["tar", "-cJf", self.tarball, "-C", self.source.parent, self.source.name]
+        subprocess.run(argv, check=True)
+
     def patch(self, file: str, old: str, new: str, name: str = "0001-change.patch") -> Path:
         """A patch file that makes ``old``, the first line of ``file``, ``new``."""
         path = self.folder / name
@@ -106,23 +121,23 @@ class FakeKernel:
 
 def make_fake_kernel(folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeKernel:
     """The fake kernel in ``folder``; builders take it for Debian's."""
-    tarball = folder / "source.tar.xz"
+    context = BuildContext(Cache(folder / "cache"), root=folder / "checkout")
+    fake = FakeKernel(folder, context)
     for name, text in SOURCE.items():
-        path = folder / "source/linux" / name
+        path = fake.source / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o755 if text.startswith("#!") else 0o644)
-    subprocess.run(["tar", "-cJf", tarball, "-C", folder / "source", "linux"], check=True)
-    line = folder / "checkout/guest-kernel-patches/linux-6.1"
+    fake.pack()
+    line = context.patches
     (line / "config").mkdir(parents=True)
     (line / SERIES_NAME).write_text(SERIES)
     (line / "config/base.config").write_text("CONFIG_A=y\n")
     (line / "variants.toml").write_text('[variant.small]\nfragments = ["base"]\n')
     where = "orchestrator.artifacts"
-    monkeypatch.setattr(f"{where}.kernel_source.source_tarball", lambda: (tarball, "6.1-fake"))
+    monkeypatch.setattr(f"{where}.kernel_source.source_tarball", lambda: (fake.tarball, "6.1-fake"))
     monkeypatch.setattr(f"{where}.kernel.installed_version", lambda package: "1")
-    context = BuildContext(Cache(folder / "cache"), root=folder / "checkout")
-    return FakeKernel(folder, context)
+    return fake
 
 
 def user_environment(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
