@@ -45,7 +45,8 @@ def main() -> None:
     try:
         app()
     except TestbedError as error:
-        Console(stderr=True).print(f"[red]testbed:[/] {escape(str(error))}", highlight=False)
+        line = f"[red]testbed:[/] {escape(str(error))}"
+        Console(stderr=True).print(line, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
 
 

@@ -12,6 +12,7 @@ from orchestrator.errors import UserError
 from orchestrator.progress import Progress
 
 if TYPE_CHECKING:
+    from orchestrator.artifacts.context import BuildContext
     from orchestrator.kernel_tree.git import Tree
 
 __all__ = ["build_patched", "new_patch", "save_patch"]
@@ -29,13 +30,11 @@ def new_patch(
     ] = None,
 ) -> None:
     """Open a git tree of the guest kernel, with the series applied, to write a patch in."""
-    from orchestrator.artifacts.cache import Cache
-    from orchestrator.artifacts.context import BuildContext
     from orchestrator.kernel_tree import open_tree
 
     folder = tree or Path(f"linux-{name.replace('/', '-')}")
     with Progress.of_command("new-patch") as progress:
-        context = BuildContext(Cache.of_user(log=progress.log), log=progress.log)
+        context = _context(progress)
         with progress.phase(f"{folder}: Debian's source and the series in git"):
             open_tree(context, name, folder)
     _say(
@@ -62,8 +61,6 @@ def save_patch(
     ] = False,
 ) -> None:
     """Write a tree's commits above the series as patch files, checked by checkpatch."""
-    from orchestrator.artifacts.cache import Cache
-    from orchestrator.artifacts.context import BuildContext
     from orchestrator.kernel_tree import save_patches, save_series
 
     if series and output:
@@ -71,7 +68,7 @@ def save_patch(
     with Progress.of_command("save-patch") as progress:
         found = _tree(tree, progress)
         if series:
-            patches = BuildContext(Cache.of_user()).patches
+            patches = _context(progress).patches
             saved = save_series(found, patches, force=force, on_remark=_say)
         else:
             folder = output or _beside(found)
@@ -89,8 +86,6 @@ def build_patched(
     variant: Annotated[str, typer.Option(help="A variant of variants.toml.")] = "pageshare",
 ) -> None:
     """Build the guest kernel with patches on top of the series, and say where its Image is."""
-    from orchestrator.artifacts.cache import Cache
-    from orchestrator.artifacts.context import BuildContext
     from orchestrator.artifacts.kernel import build_kernel
     from orchestrator.kernel_tree import patches_of
 
@@ -98,10 +93,17 @@ def build_patched(
         Progress.of_command("build-kernel") as progress,
         patches_of(patches or [], log=progress.log) as files,
     ):
-        context = BuildContext(Cache.of_user(log=progress.log), log=progress.log)
+        context = _context(progress)
         with progress.phase(f"kernel {variant}, patches on the series: {len(files)}"):
             kernel = build_kernel(context, variant, patches=files, on_line=progress.log)
     _say(f"{kernel.path}")
+
+
+def _context(progress: Progress) -> BuildContext:
+    from orchestrator.artifacts.cache import Cache
+    from orchestrator.artifacts.context import BuildContext
+
+    return BuildContext(Cache.of_user(log=progress.log), log=progress.log)
 
 
 def _tree(given: Path | None, progress: Progress) -> Tree:
@@ -111,7 +113,7 @@ def _tree(given: Path | None, progress: Progress) -> Tree:
     if given is not None:
         return find_tree(given, log=progress.log)
     here = Path.cwd()
-    around = [folder for folder in (here, *here.parents) if (folder / "Kbuild").is_file()]
+    around = [folder for folder in (here, *here.parents) if (folder / "mm/frontswap.c").is_file()]
     inside = [path.parent for path in sorted(here.glob("linux-*/.git"))]
     found = around[:1] or inside
     if len(found) != 1:

@@ -50,6 +50,7 @@ _FORMAT = (
     "--subject-prefix=PATCH",
     "--diff-algorithm=myers",
     "--stat",
+    "--summary",
     "--patch",
     "--unified=3",
     "--abbrev=7",

@@ -72,9 +72,10 @@ def _save(tree: Tree, since: str, output: Path, force: bool, on_remark: Log) -> 
         remarks = [remark for patch in made for remark in _check(tree, patch, on_remark)]
         grave = [remark for remark in remarks if remark.grave]
         if grave and not force:
+            first = f"{grave[0].patch}:{grave[0].line}: {grave[0].kind}"
             raise UserError(
-                f"checkpatch: {len(grave)} errors or warnings, the first: {grave[0]}: nothing "
-                "was written; amend the commits, or --force"
+                f"checkpatch: errors and warnings: {len(grave)}, the first {first}; nothing was "
+                "written: amend the commits, or --force"
             )
         aside = _replace(output, made, tree.folder)
     written = tuple(output / patch.name for patch in made)

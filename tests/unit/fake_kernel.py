@@ -67,9 +67,18 @@ Subject: [PATCH] mm: frontswap: count in capitals
 
 Signed-off-by: A Maintainer <a@maintainer.example>
 ---
+ mm/added.c     | 1 +
  mm/frontswap.c | 2 +-
- 1 file changed, 1 insertion(+), 1 deletion(-)
+ 2 files changed, 2 insertions(+), 1 deletion(-)
+ create mode 100644 mm/added.c
 
+diff --git a/mm/added.c b/mm/added.c
+new file mode 100644
+index 0000000..d5f7fc3
+--- /dev/null
++++ b/mm/added.c
+@@ -0,0 +1 @@
++added
 diff --git a/mm/frontswap.c b/mm/frontswap.c
 index 4cb29ea..ddc897f 100644
 --- a/mm/frontswap.c
