@@ -34,6 +34,7 @@ System.map: arch/arm64/boot/Image
 	@wc -c < $< > $@
 %.o: %.c
 	@echo CC $@
+	@! grep -q BROKEN $< || { echo "$<:1:5: error: this is broken" >&2; exit 1; }
 	@cat $< scripts/flags > $@
 """
 MERGE = """\

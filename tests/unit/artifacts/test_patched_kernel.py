@@ -13,6 +13,7 @@ from orchestrator.artifacts.kernel_patches import (
     patch_files,
     touched,
 )
+from orchestrator.commands import CommandFailed
 from orchestrator.errors import UserError
 from tests.unit.fake_kernel import FakeKernel, make_fake_kernel
 
@@ -99,6 +100,19 @@ def test_a_patch_that_does_not_apply_is_named_before_anything_is_built(fake: Fak
     assert fake.built() == []
     assert not (fake.context.cache.root / "kernel-objects").exists()
     assert list((fake.context.cache.root / "building").iterdir()) == []
+
+
+def test_a_patch_that_does_not_compile_is_the_user_s(fake: FakeKernel) -> None:
+    broken = fake.patch("mm/swap.c", "swap", "BROKEN")
+    says = r"^the kernel does not build with the patches: mm/swap\.c:1:5: error: this is broken$"
+    with pytest.raises(UserError, match=says):
+        build(fake, broken)
+
+
+def test_a_make_that_fails_otherwise_is_not(fake: FakeKernel) -> None:
+    build(fake)
+    with pytest.raises(CommandFailed, match="it stops here"):
+        build(fake, fake.patch("Makefile", "VERSION = 6", "$(error it stops here)"))
 
 
 def test_the_key_has_the_patch_s_text_and_not_its_name(fake: FakeKernel) -> None:
