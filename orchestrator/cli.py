@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from orchestrator import patch_cli
 from orchestrator.errors import TestbedError, UserError
 from orchestrator.progress import Progress
 
@@ -45,16 +45,14 @@ def main() -> None:
     try:
         app()
     except TestbedError as error:
-        Console(stderr=True).print(f"[red]testbed:[/] {escape(str(error))}", highlight=False)
+        line = f"[red]testbed:[/] {escape(str(error))}"
+        Console(stderr=True).print(line, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
 
 
 @contextmanager
 def _progress(what: str) -> Iterator[Progress]:
-    from orchestrator.artifacts.context import checkout
-
-    name = f"{time.strftime('%Y%m%dT%H%M%S')}-{what}-{os.getpid()}.log"
-    with Progress(Console(), checkout() / ".testbed/log" / name) as progress:
+    with Progress.of_command(what) as progress:
         yield progress
 
 
@@ -206,3 +204,8 @@ def clean(
         if folder.exists():
             shutil.rmtree(folder)
             Console().print(f"removed {folder}", soft_wrap=True)
+
+
+app.command("new-patch")(patch_cli.new_patch)
+app.command("save-patch")(patch_cli.save_patch)
+app.command("build-kernel")(patch_cli.build_patched)

@@ -7,6 +7,7 @@ that can be pasted.
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -36,6 +37,14 @@ class Progress:
         self._files = [log_file.open("w", encoding="utf-8", buffering=1)]
         self._bar: Bar | None = None
         self._started = time.monotonic()
+
+    @classmethod
+    def of_command(cls, what: str) -> Self:
+        """That of the command ``what``, with its log in this checkout."""
+        from orchestrator.artifacts.context import checkout
+
+        name = f"{time.strftime('%Y%m%dT%H%M%S')}-{what}-{os.getpid()}.log"
+        return cls(Console(), checkout() / ".testbed/log" / name)
 
     def __enter__(self) -> Self:
         return self

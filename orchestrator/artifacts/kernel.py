@@ -1,159 +1,132 @@
-"""The guest kernel: Debian's 6.1 source, our series, and a variant's config fragments."""
+"""The guest kernel: Debian's 6.1 source, our series, a variant's config, a user's patches."""
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import tempfile
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.artifacts.cache import Artifact
 from orchestrator.artifacts.context import BuildContext
 from orchestrator.artifacts.debian import installed_version
+from orchestrator.artifacts.kernel_make import FIXED, configure, make
+from orchestrator.artifacts.kernel_objects import IMAGE, built_objects, lay_objects, link_source
+from orchestrator.artifacts.kernel_patches import (
+    apply_patches,
+    changes_kconfig,
+    make_newest,
+    needs_whole_build,
+    touched,
+)
 from orchestrator.artifacts.kernel_source import patched_tree
-from orchestrator.commands import Log, run
+from orchestrator.artifacts.kernel_variant import (
+    Variant,
+    dropped_symbols,
+    load_variant,
+    parse_config,
+)
+from orchestrator.commands import CommandFailed, Log
 from orchestrator.errors import UserError
 
 __all__ = ["Variant", "build_kernel", "dropped_symbols", "load_variant", "parse_config"]
 
-_SET = re.compile(r"^(CONFIG_\w+)=(.*)$")
-_UNSET = re.compile(r"^# (CONFIG_\w+) is not set$")
-
-_FIXED = {
-    "KBUILD_BUILD_TIMESTAMP": "1970-01-01",
-    "KBUILD_BUILD_USER": "testbed",
-    "KBUILD_BUILD_HOST": "testbed",
-    "KBUILD_BUILD_VERSION": "1",
-}
-"""Else every build differs, and ccache misses what contains them."""
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A named list of config fragments."""
-
-    name: str
-    fragments: tuple[Path, ...]
-
-
-def load_variant(patches: Path, name: str) -> Variant:
-    """The variant ``name`` of ``variants.toml`` in the folder of a kernel line.
-
-    Raises ``UserError`` for a broken file, an unknown variant, a missing fragment.
-    """
-    path = patches / "variants.toml"
-    try:
-        variants = tomllib.loads(path.read_text()).get("variant", {})
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; the checkout is not complete") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: {error}") from error
-    if name not in variants:
-        known = ", ".join(sorted(variants)) or "none"
-        raise UserError(f"{path}: no kernel variant {name!r}; there are: {known}")
-    fragments = tuple(
-        patches / "config" / f"{fragment}.config" for fragment in variants[name]["fragments"]
-    )
-    for fragment in fragments:
-        if not fragment.is_file():
-            raise UserError(f"{path}: variant {name}: no such fragment: {fragment}")
-    return Variant(name, fragments)
-
-
-def parse_config(lines: Iterable[str]) -> dict[str, str]:
-    """The symbols that a Kconfig file names, ``n`` for those that it says are not set."""
-    symbols: dict[str, str] = {}
-    for raw in lines:
-        line = raw.strip()
-        if found := _SET.match(line):
-            symbols[found[1]] = found[2]
-        elif found := _UNSET.match(line):
-            symbols[found[1]] = "n"
-    return symbols
-
-
-def dropped_symbols(wanted: Mapping[str, str], final: Mapping[str, str]) -> list[str]:
-    """The wanted symbols that Kconfig did not keep, as ``NAME=wanted (got)``."""
-    return [
-        f"{name}={value} (got {final.get(name, 'n')})"
-        for name, value in wanted.items()
-        if final.get(name, "n") != value
-    ]
+_ERROR = re.compile(r"^\S+:\d+:(?:\d+:)? (?:fatal )?error: .*|^.*undefined reference to .*", re.M)
 
 
 def build_kernel(
-    context: BuildContext, variant: str = "pageshare", *, on_line: Log | None = None
+    context: BuildContext,
+    variant: str = "pageshare",
+    *,
+    patches: Sequence[Path] = (),
+    on_line: Log | None = None,
 ) -> Artifact:
     """The arm64 ``Image`` (``Artifact.path``), with ``config`` and ``System.map`` beside it.
 
-    ``on_line`` sees make's progress, a line an object. Raises ``UserError`` for a
-    series that does not apply and for symbols that Kconfig dropped.
+    ``patches`` are files that go on top of the series, in this order; the artifact keeps
+    them in ``patches/``. A patched kernel is made from the objects of the one without, and
+    is the same, byte for byte, as if everything had been built. ``on_line`` sees make's
+    progress, a line an object. Raises ``UserError`` for a patch that does not apply or does
+    not compile, and for symbols that Kconfig dropped.
     """
     chosen = load_variant(context.patches, variant)
-    tree = patched_tree(context)
-    inputs: dict[str, str | Path] = {
-        "tree": tree.key,
-        "compiler": installed_version("gcc-12-aarch64-linux-gnu"),
-        "binutils": installed_version("binutils-aarch64-linux-gnu"),
-        "variables": " ".join(f"{name}={value}" for name, value in sorted(_FIXED.items())),
-        "variant": variant,
-        "recipe": "1",
-    }
-    for number, fragment in enumerate(chosen.fragments):
-        inputs[f"fragment {number} {fragment.name}"] = fragment
+    base = _inputs(context, chosen)
+    if patches:
+        # a patch's text counts, its name does not
+        inputs = base | {f"patch {number:04}": patch for number, patch in enumerate(patches, 1)}
+    else:
+        inputs = base
 
     def build(folder: Path) -> None:
+        if not patches:
+            built = built_objects(context, chosen, base, on_line=on_line)
+            _keep(built.folder / "objects", folder)
+            return
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            copy = Path(scratch, "linux")
-            # hard links: Kbuild only ever adds files to a source tree
-            run(["cp", "-al", tree.folder / "linux", copy], log=context.log)
-            _configure(context, copy, chosen)
-            _make(context, copy, ["Image"], on_line=on_line)
-            shutil.copyfile(copy / "arch/arm64/boot/Image", folder / "Image")
-            shutil.copyfile(copy / ".config", folder / "config")
-            shutil.copyfile(copy / "System.map", folder / "System.map")
+            tree = Path(scratch, "linux")
+            link_source(context, tree)
+            apply_patches(context, tree, patches)  # first: it may fail, and all else takes longer
+            _prepare(context, tree, chosen, base, touched(patches), on_line)
+            _make_patched(context, tree, on_line)
+            _keep(tree, folder)
+        _keep_patches(patches, folder / "patches")
 
     return context.cache.get("kernel", inputs, build, main="Image", deadline=context.deadline)
 
 
-def _make(
-    context: BuildContext, tree: Path, targets: Sequence[str], *, on_line: Log | None = None
+def _prepare(
+    context: BuildContext,
+    tree: Path,
+    variant: Variant,
+    base: dict[str, str | Path],
+    names: set[str],
+    on_line: Log | None,
 ) -> None:
-    compiler = "aarch64-linux-gnu-gcc"
-    environment = dict(_FIXED)
-    if shutil.which("ccache"):
-        compiler = f"ccache {compiler}"
-        # the tree's folder is another one at each build; the objects do not depend on it
-        environment |= {"CCACHE_BASEDIR": str(tree), "CCACHE_NOHASHDIR": "1"}
-    argv = ["make", f"-j{os.cpu_count() or 1}", "ARCH=arm64"]
-    argv += ["CROSS_COMPILE=aarch64-linux-gnu-", f"CC={compiler}", *targets]
-    run(
-        argv,
-        cwd=tree,
-        env=environment,
-        log=context.log,
-        deadline=context.deadline.within(2400),
-        on_line=on_line,
-    )
+    """Bring a tree, whose patches changed the files ``names``, to where make can go on."""
+    whole = needs_whole_build(names)
+    if not whole:
+        objects = built_objects(context, variant, base, on_line=on_line)
+        lay_objects(context, objects, tree)
+        make_newest(tree, names)
+    if whole or changes_kconfig(names):
+        configure(context, tree, variant)
 
 
-def _configure(context: BuildContext, tree: Path, variant: Variant) -> None:
-    _make(context, tree, ["allnoconfig"])
-    merge: list[str | Path] = ["scripts/kconfig/merge_config.sh", "-m", ".config"]
-    run([*merge, *variant.fragments], cwd=tree, log=context.log)
-    _make(context, tree, ["olddefconfig"])
-    wanted: dict[str, str] = {}
-    for fragment in variant.fragments:
-        wanted |= parse_config(fragment.read_text().splitlines())
-    final = parse_config((tree / ".config").read_text().splitlines())
-    dropped = dropped_symbols(wanted, final)
-    if dropped:
-        names = ", ".join(fragment.name for fragment in variant.fragments)
-        raise UserError(
-            f"kernel variant {variant.name} ({names}): Kconfig dropped {'; '.join(dropped)}: "
-            "add the symbols they depend on to a fragment"
-        )
+def _make_patched(context: BuildContext, tree: Path, on_line: Log | None) -> None:
+    """``UserError`` with the first error that compiler or linker have with the patches."""
+    try:
+        make(context, tree, ["Image"], on_line=on_line)
+    except CommandFailed as error:
+        found = _ERROR.search(error.tail)
+        if found is None:
+            raise
+        raise UserError(f"the kernel does not build with the patches: {found[0]}") from error
+
+
+def _inputs(context: BuildContext, variant: Variant) -> dict[str, str | Path]:
+    """What the kernel of the series alone depends on."""
+    inputs: dict[str, str | Path] = {
+        "tree": patched_tree(context).key,
+        "compiler": installed_version("gcc-12-aarch64-linux-gnu"),
+        "binutils": installed_version("binutils-aarch64-linux-gnu"),
+        "variables": " ".join(f"{name}={value}" for name, value in sorted(FIXED.items())),
+        "variant": variant.name,
+        "recipe": "1",
+    }
+    for number, fragment in enumerate(variant.fragments):
+        inputs[f"fragment {number} {fragment.name}"] = fragment
+    return inputs
+
+
+def _keep(tree: Path, folder: Path) -> None:
+    shutil.copyfile(tree / IMAGE, folder / "Image")
+    shutil.copyfile(tree / ".config", folder / "config")
+    shutil.copyfile(tree / "System.map", folder / "System.map")
+
+
+def _keep_patches(patches: Sequence[Path], folder: Path) -> None:
+    folder.mkdir()
+    for number, patch in enumerate(patches, 1):
+        name = patch.name.removeprefix(f"{number:04}-")
+        shutil.copyfile(patch, folder / f"{number:04}-{name}")

@@ -17,10 +17,18 @@ from orchestrator.commands import CommandFailed, Log, run, silent
 from orchestrator.deadline import Deadline
 from orchestrator.errors import UserError
 
-__all__ = ["apply_series", "patched_tree", "require_frontswap", "series", "source_tarball"]
+__all__ = [
+    "apply_series",
+    "patched_tree",
+    "require_frontswap",
+    "series",
+    "source_tarball",
+    "unpack_source",
+]
 
 SOURCE_PACKAGE = "linux-source-6.1"
 
+_ADVICE = f"rebase the series on Debian's {SOURCE_PACKAGE}"
 _HUNK_FAILED = re.compile(r"^Hunk #(\d+) FAILED at (\d+)", re.MULTILINE)
 _FILE = re.compile(r"^(?:checking|patching) file '?([^'\s]+)'?", re.MULTILINE)
 
@@ -35,6 +43,18 @@ def source_tarball() -> tuple[Path, str]:
     if not tarball.is_file():
         raise UserError(f"{tarball}: no such file; apt-get install --reinstall {SOURCE_PACKAGE}")
     return tarball, version
+
+
+def unpack_source(tree: Path, *, log: Log, deadline: Deadline) -> None:
+    """Make the folder ``tree`` of Debian's kernel source.
+
+    Raises ``UserError`` when there is none, or one that has no frontswap.
+    """
+    tarball, _ = source_tarball()
+    tree.mkdir()
+    argv: list[str | Path] = ["tar", "-x", "-f", tarball, "-C", tree, "--strip-components=1"]
+    run(argv, log=log, deadline=deadline.within(300))
+    require_frontswap(tree)
 
 
 def series(patches: Path) -> list[Path]:
@@ -62,11 +82,17 @@ def _makefile_version(makefile: Path) -> str:
 
 
 def apply_series(
-    tree: Path, patches: Sequence[Path], *, log: Log = silent, deadline: Deadline | None = None
+    tree: Path,
+    patches: Sequence[Path],
+    *,
+    log: Log = silent,
+    deadline: Deadline | None = None,
+    advice: str = _ADVICE,
 ) -> None:
     """Apply ``patches`` to ``tree`` in order, with no fuzz.
 
-    Raises ``UserError`` naming the first patch, file and hunk that do not apply.
+    Raises ``UserError`` naming the first patch, file and hunk that do not apply, with
+    ``advice`` on what to do about it.
     """
     for patch in patches:
         argv: list[str | Path] = ["patch", "-p1", "--fuzz=0", "--forward", "--batch"]
@@ -74,12 +100,11 @@ def apply_series(
         try:
             run(argv, cwd=tree, env={"LC_ALL": "C"}, log=log, deadline=deadline)
         except CommandFailed as error:
-            raise UserError(_explain(patch, error.output + error.tail)) from error
+            raise UserError(_explain(patch, error.output + error.tail, advice)) from error
 
 
-def _explain(patch: Path, output: str) -> str:
+def _explain(patch: Path, output: str, advice: str) -> str:
     """One line that says where ``patch`` failed, from GNU patch's words."""
-    advice = "rebase the series on Debian's linux-source-6.1"
     hunk = _HUNK_FAILED.search(output)
     if hunk:
         files = _FILE.findall(output[: hunk.start()])
@@ -105,13 +130,7 @@ def patched_tree(context: BuildContext) -> Artifact:
 
     def build(folder: Path) -> None:
         tree = folder / "linux"
-        tree.mkdir()
-        run(
-            ["tar", "-x", "-f", tarball, "-C", tree, "--strip-components=1"],
-            log=context.log,
-            deadline=context.deadline.within(300),
-        )
-        require_frontswap(tree)
+        unpack_source(tree, log=context.log, deadline=context.deadline)
         apply_series(tree, patches, log=context.log, deadline=context.deadline.within(120))
         (folder / "series.txt").write_text("".join(f"{patch.name}\n" for patch in patches))
 
