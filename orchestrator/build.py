@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from orchestrator import preflight
 from orchestrator.artifacts import BuildContext, Cache, build_all
 from orchestrator.artifacts.cache import Artifact
 from orchestrator.artifacts.kernel import build_kernel
+from orchestrator.errors import UserError
+from orchestrator.experiment import Variant
 from orchestrator.machine import DEFAULT_KERNEL, MachineDescription
 from orchestrator.parts import Parts
 from orchestrator.progress import Progress
 
-__all__ = ["build_parts"]
+__all__ = ["build_parts", "with_patches"]
 
 
 def build_parts(progress: Progress, kernels: Iterable[str] = ()) -> Parts:
@@ -37,3 +41,29 @@ def build_parts(progress: Progress, kernels: Iterable[str] = ()) -> Parts:
         with progress.phase(f"kernel variant {name}"):
             others[name] = build_kernel(context, name, on_line=progress.log)
     return Parts(context, artifacts, others)
+
+
+def with_patches(
+    parts: Parts, variants: Iterable[Variant], patches: Sequence[Path], progress: Progress
+) -> Parts:
+    """The same parts, and the kernels with as many of the patches as each variant wants.
+
+    Raises:
+        UserError: a variant wants more than there are, or one does not apply or compile.
+    """
+    kernels = dict(parts.kernels)
+    for variant in variants:
+        if variant.patches > len(patches):
+            raise UserError(
+                f"variant {variant.name}: patches = {variant.patches}, but there are "
+                f"{len(patches)}: testbed ab is what gives them"
+            )
+        if variant.patches and variant.domu_kernel not in kernels:
+            with progress.phase(f"kernel {variant.domu_kernel}"):
+                kernels[variant.domu_kernel] = build_kernel(
+                    parts.context,
+                    variant.base_kernel,
+                    patches=patches[: variant.patches],
+                    on_line=progress.log,
+                )
+    return replace(parts, kernels=kernels)

@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from orchestrator import patch_cli
+from orchestrator import ab_cli, patch_cli
 from orchestrator.errors import TestbedError, UserError
 from orchestrator.progress import Progress
 
@@ -74,38 +74,28 @@ def run(
     anew: Annotated[
         bool, typer.Option("--anew", help="Do not go on with an interrupted run of it.")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the newest interrupted run of it.")
+    ] = False,
     variant: Annotated[
         list[str] | None,
         typer.Option("--variant", metavar="NAME", help="Run this variant alone; may be repeated."),
     ] = None,
 ) -> None:
     """Run an experiment: build what is missing, boot, measure, report."""
-    from orchestrator.experiment import load_experiment
+    from orchestrator.experiment import load_experiment, shipped_or_given
     from orchestrator.results import result_table
     from orchestrator.runner import run_experiment
 
-    file = _experiment_file(experiment)
+    file = shipped_or_given(experiment)
     loaded = load_experiment(file)
     if variant:
         loaded = loaded.only(variant)
     with _progress("run") as progress:
-        folder, summary = run_experiment(loaded, file, results, progress, anew=anew)
+        folder, summary = run_experiment(loaded, file, results, progress, resume=resume, anew=anew)
         progress.console.print(result_table(summary))
         progress.console.print(f"report:  {folder / 'report.html'}", soft_wrap=True)
     raise typer.Exit(EXIT_OF_VERDICT.get(summary.verdict, GUEST_FAILED))
-
-
-def _experiment_file(name: str) -> Path:
-    from orchestrator.artifacts.context import checkout
-
-    shipped = checkout() / "testbed/experiments"
-    given = Path(name)
-    if given.exists() or given.suffix == ".toml" or "/" in name:
-        return given
-    if (shipped / f"{name}.toml").exists():
-        return shipped / f"{name}.toml"
-    known = ", ".join(sorted(path.stem for path in shipped.glob("*.toml")))
-    raise UserError(f"{name}: no such experiment; shipped are {known}, or give a .toml file")
 
 
 @app.command()
@@ -209,3 +199,4 @@ def clean(
 app.command("new-patch")(patch_cli.new_patch)
 app.command("save-patch")(patch_cli.save_patch)
 app.command("build-kernel")(patch_cli.build_patched)
+app.command("ab")(ab_cli.ab)

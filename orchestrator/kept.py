@@ -49,7 +49,8 @@ def kept_machine(
         "store": str(start_store),
         "recipe": "1",
     }
-    inputs |= {f"artifact {name}": artifact.key for name, artifact in parts.all.items()}
+    # domUs' own kernels are on the payload disk
+    inputs |= {f"artifact {name}": artifact.key for name, artifact in parts.artifacts.all.items()}
 
     def build(folder: Path) -> None:
         boot = Machine.boot(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.experiment.faults import Fault, FaultKind
-from orchestrator.experiment.load import load_experiment, shipped_experiments
+from orchestrator.experiment.load import load_experiment, shipped_experiments, shipped_or_given
 from orchestrator.experiment.model import (
     Domain,
     Experiment,
@@ -30,4 +30,5 @@ __all__ = [
     "WorkloadKind",
     "load_experiment",
     "shipped_experiments",
+    "shipped_or_given",
 ]

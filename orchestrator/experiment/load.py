@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from orchestrator.errors import UserError
 from orchestrator.experiment.model import Experiment
 
-__all__ = ["load_experiment", "shipped_experiments"]
+__all__ = ["load_experiment", "shipped_experiments", "shipped_or_given"]
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SHIPPED = Path("testbed/experiments")
@@ -23,6 +23,21 @@ SHIPPED = Path("testbed/experiments")
 def shipped_experiments(checkout: Path = CHECKOUT) -> list[Path]:
     """The experiment files of the project, sorted by name."""
     return sorted((checkout / SHIPPED).glob("*.toml"))
+
+
+def shipped_or_given(name: str, checkout: Path = CHECKOUT) -> Path:
+    """The experiment file that a user means by ``name``: a path, or a shipped one's stem.
+
+    Raises:
+        UserError: it is neither.
+    """
+    given, shipped = Path(name), checkout / SHIPPED / f"{name}.toml"
+    if given.exists() or given.suffix == ".toml" or "/" in name:
+        return given
+    if shipped.exists():
+        return shipped
+    known = ", ".join(path.stem for path in shipped_experiments(checkout))
+    raise UserError(f"{name}: no such experiment; shipped are {known}, or give a .toml file")
 
 
 def load_experiment(path: Path, checkout: Path = CHECKOUT) -> Experiment:

@@ -72,9 +72,12 @@ class Variant(Table):
     kernel: Literal["pageshare", "debug"] = "pageshare"
     """Which variant of the kernel the domUs boot, where ``swap`` needs no other one;
     dom0 boots the first."""
+    patches: int = Field(default=0, ge=0, le=999)
+    """How many of the patches that ``testbed ab`` was given are in the domUs' kernel."""
     seed: int | None = Field(default=None, ge=0, le=1 << 31)
     """Of the guests' randomness on a counted clock, in place of the experiment's: it is
-    drawn anew after the boot, so that repetitions can differ in it alone."""
+    drawn anew after the boot, and so is when each domU begins, so that repetitions can
+    differ in it alone."""
     host_load: int = Field(default=0, ge=0, le=64)
     """Processes that keep the host busy meanwhile, to see what that does to the figures."""
     lies_to: Name | None = None
@@ -96,9 +99,14 @@ class Variant(Table):
         return self
 
     @property
-    def domu_kernel(self) -> str:
-        """The kernel variant that domUs boot: zswap is in one of its own."""
+    def base_kernel(self) -> str:
+        """The kernel variant without patches that domUs boot: zswap is in one of its own."""
         return "zswap" if self.swap == "zswap" else self.kernel
+
+    @property
+    def domu_kernel(self) -> str:
+        """The kernel that domUs boot."""
+        return f"{self.base_kernel}-p{self.patches}" if self.patches else self.base_kernel
 
     @property
     def faults(self) -> tuple[Fault, ...]:

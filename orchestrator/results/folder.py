@@ -231,9 +231,10 @@ class RunFolder:
 
 
 def _same_inputs(one: Manifest, other: Manifest) -> bool:
-    def inputs(manifest: Manifest) -> tuple[str, dict[str, str]]:
+    def inputs(manifest: Manifest) -> tuple[str, dict[str, Any], dict[str, str]]:
         keys = {name: artifact.key for name, artifact in manifest.artifacts.items()}
-        return manifest.experiment.digest, keys
+        # the same file with other variants picked from it is another experiment
+        return manifest.experiment.digest, manifest.experiment.content, keys
 
     return inputs(one) == inputs(other)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from random import Random
 
 from orchestrator.deadline import Deadline
 from orchestrator.frontend import domain_latency
@@ -23,6 +24,8 @@ __all__ = ["measure_compile"]
 
 _DATE = int(datetime.fromisoformat(f"{ICOUNT_DATE}+00:00").timestamp()) + 3600
 """What domUs take for now where the host's time would be one more input."""
+_MOST_SKEW = 1.0
+"""Seconds of a domU's clock."""
 
 
 def measure_compile(
@@ -37,6 +40,7 @@ def measure_compile(
     workload = KernelCompile(
         targets=setting.experiment.objects,
         checkpoint_seconds=CHECKPOINT_SECONDS if setting.resumes else 0,
+        skew=_skew(setting),
         date=_DATE if setting.counts_instructions else None,
     )
     described = setting.experiment.domains_of(variant)
@@ -67,6 +71,17 @@ def measure_compile(
         )
         for domain in domains
     ]
+
+
+def _skew(setting: Setting) -> dict[str, float]:
+    """How long each domU waits at first, where repetitions are to differ."""
+    seed = setting.variant.seed
+    if seed is None:
+        return {}
+    return {
+        one.name: Random(f"{seed} {one.name}").uniform(0, _MOST_SKEW)  # noqa: S311 - no secret
+        for one in setting.experiment.domains_of(setting.variant)
+    }
 
 
 def _outcome(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from orchestrator.build import build_parts
+from orchestrator.build import build_parts, with_patches
 from orchestrator.experiment import Experiment
 from orchestrator.progress import Progress
 from orchestrator.provenance import manifest_of
@@ -20,7 +20,14 @@ __all__ = ["run_experiment"]
 
 
 def run_experiment(
-    experiment: Experiment, file: Path, results: Path, progress: Progress, *, anew: bool = False
+    experiment: Experiment,
+    file: Path,
+    results: Path,
+    progress: Progress,
+    *,
+    resume: bool = False,
+    anew: bool = False,
+    patches: Sequence[Path] = (),
 ) -> tuple[Path, Summary]:
     """Run every variant and return the run's folder and its summary.
 
@@ -29,6 +36,8 @@ def run_experiment(
     with its newest interrupted run, in that run's folder.
 
     Args:
+        resume: do that in any case: variants that have ended well are not run again.
+        patches: of the kernel, for variants that want some of them.
         anew: leave an interrupted run alone and begin another.
 
     Raises:
@@ -37,10 +46,11 @@ def run_experiment(
     """
     for variant in experiment.variants:
         describe_machine(experiment, variant)  # a bad shape is known at once
-    parts = build_parts(progress, [variant.domu_kernel for variant in experiment.variants])
+    parts = build_parts(progress, [variant.base_kernel for variant in experiment.variants])
+    parts = with_patches(parts, experiment.variants, patches, progress)
     manifest = manifest_of(experiment, file, parts)
     resumed = None
-    if experiment.workload.resume and not anew:
+    if resume or (experiment.workload.resume and not anew):
         resumed = RunFolder.resume(results, manifest)
     with ExitStack() as stack:
         folder = stack.enter_context(resumed or RunFolder.create(results, manifest))

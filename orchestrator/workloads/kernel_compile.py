@@ -40,6 +40,7 @@ _COLLECT_SECONDS = 120.0
 _SCRIPT = """\
 trap 'echo "{marker}" >/dev/console' EXIT
 cd {job} || exit 1
+{skew}
 rm -f digests
 {clean}
 read start rest </proc/uptime
@@ -149,6 +150,8 @@ class KernelCompile:
     0: not at all. To resume, boot with the same ``state`` folder and run again."""
     poll_seconds: float = 0.5
     """How often their consoles are looked at for a sign that they are done."""
+    skew: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of its own clock that a domU waits, by its name, before it begins."""
     date: int | None = None
     """What the domUs' clocks are set to, seconds since 1970; the host's time where None."""
     clean: bool = False
@@ -185,7 +188,7 @@ class KernelCompile:
         with self.asking():
             return {name: _collect(jobs[name], ended[name] - started, deadline) for name in jobs}
 
-    def script(self, marker: str = "testbed: a build has ended") -> str:
+    def script(self, marker: str = "testbed: a build has ended", skew: float = 0) -> str:
         """What runs in each domU (sh); at its end, ``marker`` is printed on the console."""
         values = {"job": JOB, "tree": _TREE, "upper": _UPPER}
         resume = _RESUME.format(seconds=self.checkpoint_seconds, **values)
@@ -195,6 +198,7 @@ class KernelCompile:
         files = shlex.join([*self.targets, *map(_command_of, self.targets)])
         return _SCRIPT.format(
             marker=marker,
+            skew=f"sleep {skew:.3f}" if skew else "",
             clean=_CLEAN.format(tree=_TREE, files=files) if self.clean else "",
             resume=resume if self.checkpoint_seconds else _ONE_SESSION,
             stop=_STOP if self.checkpoint_seconds else "",
@@ -217,7 +221,8 @@ class KernelCompile:
         date = int(time.time()) if self.date is None else self.date
         domain.ssh.run(["date", "-u", "-s", f"@{date}"], deadline=deadline)
         marker = f"testbed: build {next(_NUMBERS)} has ended"
-        job = DetachedJob.prepare(domain.ssh, JOB, self.script(marker), deadline=deadline)
+        script = self.script(marker, self.skew.get(domain.name, 0))
+        job = DetachedJob.prepare(domain.ssh, JOB, script, deadline=deadline)
         return _Build(job, domain.console, marker)
 
     def _wait(

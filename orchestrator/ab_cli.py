@@ -1,0 +1,86 @@
+"""The command that compares kernels with and without patches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from orchestrator.errors import UserError
+from orchestrator.progress import Progress
+
+__all__ = ["ab"]
+
+
+def ab(
+    patch: Annotated[
+        list[str],
+        typer.Option(
+            "--patch",
+            metavar="PATCH",
+            help="A patch file, a folder of them, a git tree, or TREE:REVISIONS; may be repeated.",
+        ),
+    ],
+    experiment: Annotated[
+        str, typer.Option(help="What is run: an experiment file, or a shipped one's name.")
+    ] = "ab",
+    variant: Annotated[
+        list[str] | None,
+        typer.Option("--variant", metavar="NAME", help="Of this variant alone; may be repeated."),
+    ] = None,
+    repeat: Annotated[int, typer.Option(min=1, max=500, help="Runs of each arm.")] = 12,
+    each: Annotated[
+        bool, typer.Option("--each", help="Compare after each patch, not only after all.")
+    ] = False,
+    smallest_effect: Annotated[
+        float, typer.Option(help="What is too small to report, a share of 1.")
+    ] = 0.01,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the newest interrupted run of it.")
+    ] = False,
+    results: Annotated[Path, typer.Option("--results", help="Where runs are kept.")] = Path(
+        "results"
+    ),
+) -> None:
+    """Does a kernel patch help? Run with and without it, interleaved, and say how sure that is."""
+    from orchestrator.ab import run_ab
+    from orchestrator.cli import EXIT_OF_VERDICT, GUEST_FAILED
+    from orchestrator.compare import Criteria, comparison_table
+    from orchestrator.experiment import load_experiment, shipped_or_given
+    from orchestrator.kernel_tree import patches_of
+
+    file = shipped_or_given(experiment)
+    loaded = load_experiment(file)
+    if variant:
+        loaded = loaded.only(variant)
+    try:
+        criteria = Criteria(smallest_effect=smallest_effect)
+    except ValueError as error:
+        raise UserError(f"--smallest-effect: {error}") from error
+    with Progress.of_command("ab") as progress, patches_of(patch, log=progress.log) as files:
+        if not files:
+            raise UserError("--patch names no patch")
+        folder, summary, compared = run_ab(
+            loaded,
+            file,
+            files,
+            results,
+            progress,
+            repeat=repeat,
+            criteria=criteria,
+            each=each,
+            resume=resume,
+        )
+    console = Console()
+    for (name, step), comparison in compared.items():
+        base, other = step.names
+        console.print(f"\n[bold]{name}[/]: {base} and {other}", highlight=False)
+        console.print(comparison_table(comparison, base=base, other=other))
+    if summary.timing == "icount":
+        console.print("times are counted instructions of one CPU, not cycles", style="dim")
+    for reason in summary.reasons:
+        console.print(f"[red]{reason.splitlines()[0]}[/]", soft_wrap=True)
+    console.print(f"runs and comparison:  {folder}", soft_wrap=True)
+    raise typer.Exit(EXIT_OF_VERDICT.get(summary.verdict, GUEST_FAILED))
