@@ -7,7 +7,7 @@
      ├── state          QEMU's devices and CPUs
      ├── payload.ext4   the payload disk
      ├── disks/         what was written to the other disks until then
-     └── machine.json   what is not in there: the disks, Xen's numbers of the domUs
+     └── kept.json   what is not in there: the disks, Xen's numbers of the domUs
 
 Nothing in the folder is written again: memory is mapped privately, disks get
 overlays. The folder may be moved; the artifacts below the disks may not.
@@ -39,7 +39,7 @@ class _KeptDisk(_Part):
 
 
 class KeptMachine(_Part):
-    """``machine.json``."""
+    """``kept.json``."""
 
     disks: list[_KeptDisk]
     """In the order of QEMU's command line, which names the devices."""
@@ -51,7 +51,7 @@ class KeptMachine(_Part):
 class Snapshot:
     """The files of one."""
 
-    MACHINE = "machine.json"
+    MACHINE = "kept.json"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

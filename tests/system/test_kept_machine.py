@@ -108,7 +108,7 @@ def test_the_boots_consoles_are_among_the_runs(machine: KeptMachine) -> None:
 
 
 def test_one_that_is_not_whole_is_refused(machine: KeptMachine, tmp_path: Path) -> None:
-    (tmp_path / "machine.json").write_text("{}")
+    (tmp_path / "kept.json").write_text("{}")
     resume = Machine.resume(
         DESCRIPTION, machine.files, tmp_path, Deadline.after(10), snapshot=tmp_path
     )

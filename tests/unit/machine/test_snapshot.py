@@ -50,7 +50,7 @@ def test_a_disk_that_is_gone_is_named(folder, tmp_path):
 
 @pytest.mark.parametrize("text", ["", "{}", '{"disks": 1}'])
 def test_what_is_no_snapshot_is_refused(tmp_path, text):
-    (tmp_path / "machine.json").write_text(text)
+    (tmp_path / "kept.json").write_text(text)
     with pytest.raises(InfrastructureError, match="not a kept machine"):
         Snapshot(tmp_path).read()
 
