@@ -66,10 +66,18 @@ def _commit_base(tree: Tree, branch: str) -> None:
     tree.git("config", "core.looseCompression", "1")
     # or the first commit sets off a repack of 80,000 objects behind the back of a measurement
     tree.git("config", "gc.auto", "0")
+    _see_new_files(tree.folder / ".gitignore")
     # a kernel's .gitignore names files that are in its source, too
     tree.git("add", "--all", "--force")
     tree.git("commit", "--quiet", "--no-verify", "--message=base", env=_WHO)
     tree.git("tag", BASE_TAG)
+
+
+def _see_new_files(gitignore: Path) -> None:
+    """Take out what Debian added for its packaging: to ignore every file, so new ones too."""
+    lines = gitignore.read_text().splitlines(keepends=True) if gitignore.is_file() else []
+    if "/*\n" in lines:
+        gitignore.write_text("".join(lines[: lines.index("/*\n")]))
 
 
 def _apply(tree: Tree, patches: Sequence[Path]) -> None:

@@ -56,7 +56,7 @@ SOURCE = {
     "scripts/flags": "-O2\n",
     "scripts/kconfig/merge_config.sh": MERGE,
     "scripts/checkpatch.pl": CHECKPATCH,
-    ".gitignore": "*.o\nscripts/flags\n",
+    ".gitignore": "*.o\nscripts/flags\n/*\n!/debian/\n",
     "mm/frontswap.c": "one\ntwo\nthree\n",
     "mm/swap.c": "swap\n",
 }
