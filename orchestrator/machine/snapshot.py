@@ -7,7 +7,7 @@
      ├── state          QEMU's devices and CPUs
      ├── payload.ext4   the payload disk
      ├── disks/         what was written to the other disks until then
-     └── kept.json   what is not in there: the disks, Xen's numbers of the domUs
+     └── kept.json      what is not in there: the disks, Xen's numbers of the domUs
 
 Nothing in the folder is written again: memory is mapped privately, disks get
 overlays. The folder may be moved; the artifacts below the disks may not.
