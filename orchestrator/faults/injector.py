@@ -58,8 +58,11 @@ class Injector:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            self._stop.set()  # Ctrl-C: the machine goes at once, and all that is frozen in it
+        else:
+            self.stop()
 
     @property
     def done(self) -> bool:

@@ -134,3 +134,15 @@ def test_an_error_of_our_own_is_heard_of(inject, machine):
         finish(injector)
         with pytest.raises(InfrastructureError, match="faults have ended"):
             injector.check()
+
+
+def test_ctrl_c_does_not_wait_for_a_domain_that_is_being_destroyed(inject, machine, monkeypatch):
+    going_on = threading.Event()
+    monkeypatch.setattr(machine, "destroy_domain", lambda *_: going_on.wait(30))
+    injector = inject(strike("destroy-domain", domain="victim"))
+    with pytest.raises(KeyboardInterrupt), injector:
+        injector.start()
+        raise KeyboardInterrupt
+    assert injector._thread.is_alive()
+    going_on.set()
+    injector._thread.join(10)
