@@ -11,16 +11,18 @@ A job's folder in the guest::
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from orchestrator.deadline import Deadline
+from orchestrator.machine.console import ConsoleLog
 from orchestrator.machine.ssh import Ssh
 
-__all__ = ["DetachedJob"]
+__all__ = ["Announcement", "DetachedJob"]
 
 _CALL_SECONDS = 60.0
 # the trap lets the outer shell live through a signal to the whole session and
@@ -28,7 +30,7 @@ _CALL_SECONDS = 60.0
 _LAUNCH = """\
 set -e; mkdir -p {folder}; cd {folder}; rm -f status gate; mkfifo gate; cat >script
 setsid sh -c 'trap : TERM INT HUP; read x <gate && sh ./script >log 2>&1; echo $? >status.new
-mv status.new status' </dev/null >/dev/null 2>&1 &
+mv status.new status; {announce}' </dev/null >/dev/null 2>&1 &
 echo $! >pid
 """
 # builtins only; the status is looked for again, as the shell may end in between
@@ -36,8 +38,29 @@ _POLL = """\
 cd {folder} || exit
 read s <status || {{ read p <pid && kill -0 $p; }} || read s <status || s={lost}
 echo $s"""
+_ALONE_SECONDS = 60.0
+"""How long a guest whose job will announce its end is left alone."""
+_NUMBERS = itertools.count(1)
 LOST = -1
 """Status of a job whose shell was killed before it could write one."""
+
+
+@dataclass
+class Announcement:
+    """What a job prints on its guest's console when it has ended: until then, nobody need
+    ask the guest, which every question disturbs."""
+
+    console: ConsoleLog
+    text: str
+    asked_at: float = field(default_factory=time.monotonic)
+
+    def is_due(self) -> bool:
+        """Whether to ask now: it was made, or the guest has been left alone for long."""
+        now = time.monotonic()
+        if now - self.asked_at < _ALONE_SECONDS and not self.console.contains(self.text):
+            return False
+        self.asked_at = now
+        return True
 
 
 @dataclass(frozen=True)
@@ -47,20 +70,48 @@ class DetachedJob:
     ssh: Ssh
     folder: str
     """In the guest; one job a folder."""
+    announcement: Announcement | None = None
+    """Where its end is to be seen without asking."""
 
     @classmethod
-    def prepare(cls, ssh: Ssh, folder: str, script: str, *, deadline: Deadline) -> Self:
-        """Put the job in place, ready to start at :meth:`go` without any more work."""
-        launch = _LAUNCH.format(folder=shlex.quote(folder))
+    def prepare(
+        cls,
+        ssh: Ssh,
+        folder: str,
+        script: str,
+        *,
+        deadline: Deadline,
+        console: ConsoleLog | None = None,
+    ) -> Self:
+        """Put the job in place, ready to start at :meth:`go` without any more work.
+
+        Args:
+            console: of the guest, for a job that is to announce its end there.
+        """
+        text = f"testbed: job {next(_NUMBERS)} has ended"
+        announce = f'echo "{text}" >/dev/console' if console else ":"
+        launch = _LAUNCH.format(folder=shlex.quote(folder), announce=announce)
         ssh.run(launch, data=script.encode(), deadline=deadline)
-        return cls(ssh, folder)
+        return cls(ssh, folder, Announcement(console, text) if console else None)
 
     @classmethod
-    def start(cls, ssh: Ssh, folder: str, script: str, *, deadline: Deadline) -> Self:
+    def start(
+        cls,
+        ssh: Ssh,
+        folder: str,
+        script: str,
+        *,
+        deadline: Deadline,
+        console: ConsoleLog | None = None,
+    ) -> Self:
         """Put the job in place and start it."""
-        job = cls.prepare(ssh, folder, script, deadline=deadline)
+        job = cls.prepare(ssh, folder, script, deadline=deadline, console=console)
         job.go(deadline=deadline)
         return job
+
+    def is_due(self) -> bool:
+        """Whether it may have ended, as far as can be told without asking the guest."""
+        return self.announcement is None or self.announcement.is_due()
 
     def go(self, *, deadline: Deadline) -> None:
         """Start a prepared job."""
@@ -94,7 +145,8 @@ class DetachedJob:
         while True:
             check()
             try:
-                status = self.poll(deadline=deadline)
+                due = deadline.expired or self.is_due()
+                status = self.poll(deadline=deadline) if due else None
             except self.ssh.endpoint.hung:
                 if not deadline.expired:
                     raise

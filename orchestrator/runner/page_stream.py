@@ -30,7 +30,7 @@ def measure_page_stream(
         pages=workload.pages,
         mix=workload.mix.parts,
         rounds=workload.rounds,
-        seed=setting.experiment.seed,
+        seed=setting.experiment.seed if variant.seed is None else variant.seed,
         swap=setting.swap,
     )
     # without the store there is nobody who writes statistics
@@ -48,6 +48,7 @@ def _outcome(setting: Setting, domain: DomainHandle, figures: PageStreamFigures)
     return DomainOutcome(
         name=domain.name,
         workload="page-stream",
+        memory_mib=domain.description.memory_mib,
         exit_code=1 if figures.mismatches else 0,
         latency=domain_latency(domain) if setting.uses_store else Latency(),
         page_stream=figures,

@@ -10,7 +10,6 @@ loses no work. In a domU::
 
 from __future__ import annotations
 
-import itertools
 import shlex
 import threading
 import time
@@ -22,7 +21,7 @@ from typing import Protocol
 from orchestrator.artifacts.context import checkout, read_list
 from orchestrator.deadline import Deadline
 from orchestrator.errors import GuestError, GuestHung, WorkloadFailed
-from orchestrator.machine import ConsoleLog, DetachedJob, DomainHandle, Machine
+from orchestrator.machine import DetachedJob, DomainHandle, Machine
 
 __all__ = ["CHECKPOINT_SECONDS", "CompileResult", "KernelCompile", "Watcher", "make_arguments"]
 
@@ -30,15 +29,11 @@ JOB = "/mnt/scratch/compile"
 _TREE = "/work/linux"
 _UPPER = "/mnt/scratch/upper/linux"
 _PREPARE_SECONDS = 60.0
-_ALONE_SECONDS = 60.0
-"""How long a domU that says nothing is left alone: each question disturbs it."""
-_NUMBERS = itertools.count(1)
 CHECKPOINT_SECONDS = 60
 """How often a build that can be resumed is made safe: what an interruption costs at most."""
 _COLLECT_SECONDS = 120.0
 
 _SCRIPT = """\
-trap 'echo "{marker}" >/dev/console' EXIT
 cd {job} || exit 1
 {skew}
 rm -f digests
@@ -120,25 +115,6 @@ class CompileResult:
     """What make printed."""
 
 
-@dataclass
-class _Build:
-    """One build in one domU, which is left alone until it says that it has ended."""
-
-    job: DetachedJob
-    console: ConsoleLog
-    marker: str
-    """What it prints on its console then."""
-    asked_at: float = field(default_factory=time.monotonic)
-
-    def is_due(self) -> bool:
-        """Whether to ask the domU now: it has said so, or has been left alone for long."""
-        now = time.monotonic()
-        if now - self.asked_at < _ALONE_SECONDS and not self.console.contains(self.marker):
-            return False
-        self.asked_at = now
-        return True
-
-
 @dataclass(frozen=True)
 class KernelCompile:
     """The workload; one object can run it any number of times."""
@@ -179,17 +155,16 @@ class KernelCompile:
         prepare = deadline.within(_PREPARE_SECONDS)
         calls = [lambda domain=domain: self._prepare(domain, prepare) for domain in domains]
         with self.asking():
-            builds = dict(zip((d.name for d in domains), machine.in_parallel(calls), strict=True))
-            jobs = {name: build.job for name, build in builds.items()}
+            jobs = dict(zip((d.name for d in domains), machine.in_parallel(calls), strict=True))
             started = _release(machine, list(jobs.values()), prepare)
         watcher.note("workload-started")
-        ended = self._wait(machine, builds, deadline, watcher)
+        ended = self._wait(machine, jobs, deadline, watcher)
         watcher.note("workload-ended")
         with self.asking():
             return {name: _collect(jobs[name], ended[name] - started, deadline) for name in jobs}
 
-    def script(self, marker: str = "testbed: a build has ended", skew: float = 0) -> str:
-        """What runs in each domU (sh); at its end, ``marker`` is printed on the console."""
+    def script(self, skew: float = 0) -> str:
+        """What runs in a domU (sh), after ``skew`` seconds."""
         values = {"job": JOB, "tree": _TREE, "upper": _UPPER}
         resume = _RESUME.format(seconds=self.checkpoint_seconds, **values)
         named = shlex.join(["printf", "%s\\n", *self.targets])
@@ -197,7 +172,6 @@ class KernelCompile:
         only_objects = all(target.endswith(".o") for target in self.targets)
         files = shlex.join([*self.targets, *map(_command_of, self.targets)])
         return _SCRIPT.format(
-            marker=marker,
             skew=f"sleep {skew:.3f}" if skew else "",
             clean=_CLEAN.format(tree=_TREE, files=files) if self.clean else "",
             resume=resume if self.checkpoint_seconds else _ONE_SESSION,
@@ -215,43 +189,43 @@ class KernelCompile:
         said = domain.ssh.run(script, data=lines.encode(), deadline=deadline, check=False)
         return _digests(said.stdout)
 
-    def _prepare(self, domain: DomainHandle, deadline: Deadline) -> _Build:
+    def _prepare(self, domain: DomainHandle, deadline: Deadline) -> DetachedJob:
         # a domU's clock starts anywhere; make compares times with the tree's, and
         # with those of an earlier boot when it resumes
         date = int(time.time()) if self.date is None else self.date
         domain.ssh.run(["date", "-u", "-s", f"@{date}"], deadline=deadline)
-        marker = f"testbed: build {next(_NUMBERS)} has ended"
-        script = self.script(marker, self.skew.get(domain.name, 0))
-        job = DetachedJob.prepare(domain.ssh, JOB, script, deadline=deadline)
-        return _Build(job, domain.console, marker)
+        script = self.script(self.skew.get(domain.name, 0))
+        return DetachedJob.prepare(
+            domain.ssh, JOB, script, deadline=deadline, console=domain.console
+        )
 
     def _wait(
         self,
         machine: Machine,
-        builds: Mapping[str, _Build],
+        jobs: Mapping[str, DetachedJob],
         deadline: Deadline,
         watcher: Watcher,
     ) -> dict[str, float]:
         """Host seconds at which each job was seen to have ended; all well."""
         ended: dict[str, float] = {}
         failures: list[WorkloadFailed] = []
-        while len(ended) < len(builds):
+        while len(ended) < len(jobs):
             machine.check_all()
             watcher.check()
-            due = [name for name in builds if name not in ended and builds[name].is_due()]
+            due = [name for name in jobs if name not in ended and jobs[name].is_due()]
             for name in due:
                 with self.asking():
-                    status = builds[name].job.poll(deadline=deadline)
+                    status = jobs[name].poll(deadline=deadline)
                     if status:
-                        failures.append(_failure(name, builds[name].job, status))
+                        failures.append(_failure(name, jobs[name], status))
                 if failures and not self.patient:
                     raise failures[0]
                 if status is not None:
                     ended[name] = time.monotonic()
             if deadline.expired:
-                late = ", ".join(sorted(builds.keys() - ended.keys()))
+                late = ", ".join(sorted(jobs.keys() - ended.keys()))
                 raise GuestHung(f"{late}: the build did not end before its deadline")
-            if len(ended) < len(builds):
+            if len(ended) < len(jobs):
                 time.sleep(self.poll_seconds)
         if failures:
             raise failures[0]

@@ -53,8 +53,8 @@ class PageStream:
         self.swap.set_up(domain, swap_mib, deadline)
         put_pagegen(domain.ssh, self.program, deadline)
         script = f"exec {' '.join(self.argv)}\n"
-        job = DetachedJob.start(domain.ssh, JOB, script, deadline=deadline)
-        status = job.wait(deadline=deadline, check=domain.check)
+        job = DetachedJob.start(domain.ssh, JOB, script, deadline=deadline, console=domain.console)
+        status = job.wait(deadline=deadline, interval=0.5, check=domain.check)
         said = job.log(deadline=Deadline.after(_CALL_SECONDS))
         record = _measured(said)
         if status not in (0, _DIFFERENT) or record is None:

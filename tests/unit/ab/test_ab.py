@@ -18,7 +18,11 @@ from tests.unit.results.synthetic import manifest, mark, outcome, parsed, peak_o
 
 @pytest.fixture
 def experiment():
-    return load_experiment(CHECKOUT / "testbed/experiments/ab.toml")
+    loaded = load_experiment(CHECKOUT / "testbed/experiments/repeatability.toml")
+    (variant,) = loaded.only(["idle-1"]).variants
+    return loaded.model_copy(
+        update={"variant": (variant.model_copy(update={"name": "pageshare"}),)}
+    )
 
 
 def test_arms_are_interleaved_and_take_turns_at_going_first(experiment):
@@ -60,6 +64,12 @@ def test_arms_differ_in_the_domus_kernel_alone(experiment):
 def test_nothing_to_compare_is_said(experiment, patches, repeat):
     with pytest.raises(UserError, match="nothing to compare"):
         plan(experiment, patches, repeat)
+
+
+def test_what_is_shipped_gives_pairs_of_streams():
+    shipped = load_experiment(CHECKOUT / "testbed/experiments/ab.toml")
+    assert (shipped.timing, shipped.workload.kind) == ("icount", "page-stream")
+    assert len(METRICS_OF["page-stream"]) <= 4  # each one more costs the others power
 
 
 def test_what_is_compared_is_known_to_the_statistics():

@@ -12,7 +12,8 @@ import pytest
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import GuestHung, InfrastructureError, WorkloadFailed
-from orchestrator.machine import ConsoleLog
+from orchestrator.machine import ConsoleLog, jobs
+from orchestrator.machine.jobs import Announcement
 from orchestrator.workloads import (
     Churned,
     DomainSwap,
@@ -52,7 +53,7 @@ def domain(ssh, tmp_path, monkeypatch):
     monkeypatch.setattr(page_churn, "FOLDER", f"{tmp_path}/churn")
     monkeypatch.setattr(page_stream, "JOB", f"{tmp_path}/stream")
     monkeypatch.setattr(page_stream, "FRONTEND", f"{tmp_path}/pageshare")
-    return SimpleNamespace(name="domU1", ssh=ssh, check=lambda: None)
+    return SimpleNamespace(name="domU1", ssh=ssh, console=None, check=lambda: None)
 
 
 def stream(program, swap):
@@ -181,8 +182,6 @@ class Job:
     def __init__(self, asked, status):
         self.asked, self.status = asked, status
 
-    job = property(lambda self: self)
-
     def is_due(self):
         return True
 
@@ -220,24 +219,24 @@ def test_builds_that_end_well():
     assert set(wait({"domU1": Job(2, 0), "domU2": Job(4, 0)})) == {"domU1", "domU2"}
 
 
-def test_a_build_is_left_alone_until_it_says_that_it_has_ended(tmp_path, monkeypatch):
+def test_a_build_is_left_alone_until_it_says_that_it_has_ended(tmp_path):
     console = ConsoleLog("domU1", tmp_path / "domU1.log")
-    build = kernel_compile._Build(Job(1, 0), console, "build 7 has ended")
-    assert not build.is_due()
+    announced = Announcement(console, "build 7 has ended")
+    assert not announced.is_due()
     console.path.write_text("build 6 has ended\n")
-    assert not build.is_due()
+    assert not announced.is_due()
     console.path.write_text("build 6 has ended\nbuild 7 has ended\n")
-    assert build.is_due()
+    assert announced.is_due()
 
 
 def test_a_build_that_says_nothing_is_asked_now_and_then(tmp_path, monkeypatch):
-    monkeypatch.setattr(kernel_compile, "_ALONE_SECONDS", 0.05)
+    monkeypatch.setattr(jobs, "_ALONE_SECONDS", 0.05)
     console = ConsoleLog("domU1", tmp_path / "domU1.log")
-    build = kernel_compile._Build(Job(1, 0), console, "build 7 has ended")
-    assert not build.is_due()
+    announced = Announcement(console, "build 7 has ended")
+    assert not announced.is_due()
     time.sleep(0.06)
-    assert build.is_due()
-    assert not build.is_due()
+    assert announced.is_due()
+    assert not announced.is_due()
 
 
 def test_a_log_that_cannot_be_had_does_not_hide_the_failure(monkeypatch):
