@@ -98,7 +98,7 @@ def summarise_variant(
         randomize_va_space=outcome.randomize_va_space,
         verdict=verdict,
         reasons=reasons,
-        warnings=_warnings(sampling, file.peak, source) if _is_sampled(outcome) else [],
+        warnings=_warnings(outcome, sampling, file.peak, source) if _is_sampled(outcome) else [],
         domains=_swap_domains(outcome, kept, swap)
         if kept
         else _domains(outcome, marks, peak, counters),
@@ -283,7 +283,9 @@ def _swap_peak_figures(peak: SwapPeak | None) -> PeakFigures | None:
     return PeakFigures(sequence=None, dom0_seconds=None, seconds=peak.seconds, source="kernels")
 
 
-def _warnings(sampling: SamplingFigures, kept: Peak | None, source: str) -> list[str]:
+def _warnings(
+    outcome: VariantOutcome, sampling: SamplingFigures, kept: Peak | None, source: str
+) -> list[str]:
     warnings = [
         f"{number} {'gap' if number == 1 else 'gaps'} in the samples: {kind}"
         for kind, number in sampling.gaps.items()
@@ -291,7 +293,8 @@ def _warnings(sampling: SamplingFigures, kept: Peak | None, source: str) -> list
     if sampling.records_lost:
         warnings.append(f"{sampling.records_lost} records of the store did not arrive")
     longest = sampling.longest_interval_seconds
-    if longest is not None and longest > LONGEST_INTERVAL:
+    # seconds of the host: on a counted clock they say nothing of the guests'
+    if outcome.timing == "realtime" and longest is not None and longest > LONGEST_INTERVAL:
         warnings.append(f"samples lie up to {longest:.1f} s apart; at least one a second is wanted")
     if kept is None:
         warnings.append("the store's table at its peak could not be read")

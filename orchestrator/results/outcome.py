@@ -155,6 +155,8 @@ class VariantOutcome(Entry):
     title: str = ""
     randomize_va_space: Literal[0, 1, 2]
     swap: Swap = "pageshare"
+    timing: Literal["realtime", "icount"] = "realtime"
+    """Which clock the guests had."""
     expect: Literal["OK", "WORKLOAD_FAILED"] = "OK"
     """How it had to end."""
     verdict: Verdict = "OK"

@@ -95,7 +95,8 @@ def sampled(setting: Setting, machine: Machine, measured: Measured) -> Iterator[
         setting.folder.append_sample,
         samples_per_second=statistics.samples_per_second,
         longest_gap_seconds=statistics.longest_gap_seconds,
-        hears_store=setting.uses_store,
+        # a counted clock stands still, as the host sees it, whenever the host is busy
+        hears_store=setting.uses_store and not setting.counts_instructions,
     )
     if setting.uses_store:
         machine.store.reset_peak(Deadline.after(CONTROL_SECONDS))

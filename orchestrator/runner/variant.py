@@ -51,6 +51,7 @@ class VariantRun:
             title=variant.label,
             randomize_va_space=variant.randomize_va_space,
             swap=variant.swap,
+            timing=setting.experiment.timing,
             expect=variant.expect,
             verdict=verdict,  # type: ignore[arg-type]  # checked by the model
             reason=reason,
