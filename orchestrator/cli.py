@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from orchestrator import ab_cli, patch_cli
+from orchestrator import ab_cli, patch_cli, regression_cli
 from orchestrator.errors import TestbedError, UserError
 from orchestrator.progress import Progress
 
@@ -200,3 +200,5 @@ app.command("new-patch")(patch_cli.new_patch)
 app.command("save-patch")(patch_cli.save_patch)
 app.command("build-kernel")(patch_cli.build_patched)
 app.command("ab")(ab_cli.ab)
+app.command("compare")(regression_cli.compare)
+app.command("nightly")(regression_cli.nightly)
