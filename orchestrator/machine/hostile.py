@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from orchestrator.deadline import Deadline
-from orchestrator.errors import InfrastructureError
-from orchestrator.machine.store import Store
+from orchestrator.machine.store import Store, json_object
 
 if TYPE_CHECKING:
     from orchestrator.machine.session import Machine
@@ -37,10 +35,4 @@ class HostileStore(Store):
     def report(self, deadline: Deadline) -> dict[str, Any]:
         """What it did so far: see ``Liar.report``."""
         said = self.ssh.run(["cat", _REPORT], deadline=deadline).stdout
-        try:
-            report = json.loads(said)
-        except ValueError as error:
-            raise InfrastructureError(f"the lies' report is not JSON: {said!r}") from error
-        if not isinstance(report, dict):
-            raise InfrastructureError(f"the lies' report is not an object: {said!r}")
-        return report
+        return json_object("the lies' report", said)

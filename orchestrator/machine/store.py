@@ -19,7 +19,7 @@ from orchestrator.machine.jobs import DetachedJob
 from orchestrator.machine.qemu import STORE_LOG_PORT
 from orchestrator.machine.ssh import Ssh
 
-__all__ = ["Store"]
+__all__ = ["Store", "json_object"]
 
 _READY = re.compile(r"^(?:\S+ )*ready\s*$", re.MULTILINE)
 _JOB = "/run/testbed-store"
@@ -32,6 +32,21 @@ export PYTHONPATH=/payload PYTHONUNBUFFERED=1
 exec python3 -m {program} --config /payload/store.toml {arguments} \
     >/dev/virtio-ports/{port} 2>&1
 """
+
+
+def json_object(what: str, said: str) -> dict[str, Any]:
+    """The JSON object that a program in dom0 printed.
+
+    Raises:
+        InfrastructureError: it is none; ``what`` says whose it should be.
+    """
+    try:
+        found = json.loads(said)
+    except ValueError as error:
+        raise InfrastructureError(f"{what}: not JSON: {said!r}") from error
+    if not isinstance(found, dict):
+        raise InfrastructureError(f"{what}: not an object: {said!r}")
+    return found
 
 
 @dataclass
@@ -96,14 +111,7 @@ class Store:
         """
         socket = self.description.control_socket
         line = f"PYTHONPATH=/payload python3 -m testbed.store.control --socket {socket} {command}"
-        said = self.ssh.run(line, deadline=deadline).stdout
-        try:
-            answer = json.loads(said)
-        except ValueError as error:
-            raise InfrastructureError(f"store control {command}: not JSON: {said!r}") from error
-        if not isinstance(answer, dict):
-            raise InfrastructureError(f"store control {command}: not an object: {said!r}")
-        return answer
+        return json_object(f"store control {command}", self.ssh.run(line, deadline=deadline).stdout)
 
     def peak(self, deadline: Deadline) -> dict[str, Any]:
         """The page sharing table as it was when most pages were held."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rich import box
 from rich.table import Table
 
+from orchestrator.results.stream_table import swap_table
 from orchestrator.results.summary import DomainSummary, Summary, VariantSummary
 from orchestrator.results.words import MISSING, percent, whole
 
@@ -46,17 +46,8 @@ class BaselineRow:
 
 def baseline_table(summary: Summary) -> Table:
     """Time, pages, and where how much memory is spent on them."""
-    table = Table(
-        title=f"{summary.experiment}: run {summary.run_id}",
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        padding=(0, 0, 0, 1),
-    )
     rows = list(baseline_rows(summary.variants))
-    longest = max((len(word) for row in rows for word in row.title.split()), default=0)
-    table.add_column("swap", min_width=longest, overflow="fold")
-    for name, room in zip(COLUMNS, ROOM, strict=True):
-        table.add_column(name, justify="right", width=room, overflow="fold")
+    table = swap_table(summary, [row.title for row in rows], zip(COLUMNS, ROOM, strict=True))
     for row in rows:
         table.add_row(row.title, *row.figures, style="" if row.good else "red")
     return table

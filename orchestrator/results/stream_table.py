@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich import box
 from rich.table import Table
@@ -11,7 +11,7 @@ from orchestrator.results.outcome import PageStreamFigures
 from orchestrator.results.summary import Summary, VariantSummary
 from orchestrator.results.words import MISSING, whole
 
-__all__ = ["stream_rows", "stream_table"]
+__all__ = ["stream_rows", "stream_table", "swap_table"]
 
 COLUMNS = (
     "page-outs /s",
@@ -28,19 +28,30 @@ ROOM = (9, 7, 7, 8, 7, 7, 7)
 
 def stream_table(summary: Summary) -> Table:
     """Pages a second, latencies and memory; one row a variant and domU."""
+    rows = list(stream_rows(summary.variants))
+    table = swap_table(summary, [name for name, _ in rows], zip(COLUMNS, ROOM, strict=True))
+    for name, figures in rows:
+        table.add_row(name, *_figures(figures))
+    return table
+
+
+def swap_table(summary: Summary, names: Iterable[str], columns: Iterable[tuple[str, int]]) -> Table:
+    """An empty table of ways to swap.
+
+    Args:
+        names: of the rows; no word of them is broken.
+        columns: each name, and its room in characters.
+    """
     table = Table(
         title=f"{summary.experiment}: run {summary.run_id}",
         box=box.SIMPLE_HEAD,
         title_justify="left",
         padding=(0, 0, 0, 1),
     )
-    rows = list(stream_rows(summary.variants))
-    longest = max((len(word) for name, _ in rows for word in name.split()), default=0)
+    longest = max((len(word) for name in names for word in name.split()), default=0)
     table.add_column("swap", min_width=longest, overflow="fold")
-    for name, room in zip(COLUMNS, ROOM, strict=True):
+    for name, room in columns:
         table.add_column(name, justify="right", width=room, overflow="fold")
-    for name, figures in rows:
-        table.add_row(name, *_figures(figures))
     return table
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import UserError
-from orchestrator.experiment import load_experiment
 from orchestrator.machine.payload import domain_config, store_config
 from orchestrator.runner import describe_machine
 
@@ -38,21 +37,15 @@ swap_mib = 64
 
 
 @pytest.fixture
-def load(tmp_path):
-    (tmp_path / "objects.txt").write_text("lib/string.o\n")
-
-    def load(keys):
-        path = tmp_path / "some.toml"
-        path.write_text(FILE.format(keys=keys))
-        return load_experiment(path, checkout=tmp_path)
-
-    return load
+def read(load):
+    """Reads the file with these keys in its one variant."""
+    return lambda keys: load(FILE.format(keys=keys))
 
 
 @pytest.fixture
-def machine(load):
+def machine(read):
     def machine(keys):
-        experiment = load(keys)
+        experiment = read(keys)
         return describe_machine(experiment, experiment.variants[0])
 
     return machine
@@ -94,8 +87,8 @@ def test_no_swap_is_no_disk(machine):
     assert "xvdd" in domain_config(domain)
 
 
-def test_a_budget_is_divided_anew_by_a_variant(load):
-    experiment = load("memory_mib = 80\nquota_mib = 8\ndomains = 1")
+def test_a_budget_is_divided_anew_by_a_variant(read):
+    experiment = read("memory_mib = 80\nquota_mib = 8\ndomains = 1")
     (variant,) = experiment.variants
     (domain,) = describe_machine(experiment, variant).domains
     assert (domain.memory_mib, domain.quota_bytes) == (80, 8 * MIB)
@@ -130,9 +123,9 @@ def test_the_frontend_is_told_its_compressor(machine, name):
         ),
     ],
 )
-def test_what_means_nothing_is_refused_in_one_line(load, keys, said):
+def test_what_means_nothing_is_refused_in_one_line(read, keys, said):
     with pytest.raises(UserError) as caught:
-        load(keys)
+        read(keys)
     message = str(caught.value)
     assert "\n" not in message
     for part in ["some.toml", *said]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import UserError
-from orchestrator.experiment import load_experiment
 from orchestrator.runner import describe_machine
 
 FAULTS = """
@@ -87,18 +86,6 @@ vcpus = 2
 quota_mib = 16
 swap_mib = 64
 """
-
-
-@pytest.fixture
-def load(tmp_path):
-    (tmp_path / "objects.txt").write_text("lib/string.o\n")
-
-    def load(text):
-        path = tmp_path / "some.toml"
-        path.write_text(text)
-        return load_experiment(path, checkout=tmp_path)
-
-    return load
 
 
 def test_faults_are_read_whole(load):

@@ -39,18 +39,6 @@ mark_interval_ms = 250
 """
 
 
-@pytest.fixture
-def load(tmp_path):
-    (tmp_path / "objects.txt").write_text("# why\nkernel/sched/core.o\n\nlib/vsprintf.o  # big\n")
-
-    def load(text):
-        path = tmp_path / "some.toml"
-        path.write_text(text)
-        return load_experiment(path, checkout=tmp_path)
-
-    return load
-
-
 def test_a_good_file_is_read_whole(load):
     experiment = load(GOOD)
     assert [variant.randomize_va_space for variant in experiment.variants] == [2, 0]
