@@ -23,12 +23,12 @@ echo {limit}M >$zram/mem_limit
 mkswap /dev/zram$number >/dev/null
 ln -s /dev/zram$number {disk}
 """
-# Completed by a timer, as by a device that takes its time; irqmode 2. What it
+# The disk has the folder's name. Completed by a timer, as by a device that takes its time; irqmode 2. What it
 # holds takes dom0's memory, which nobody would count as a disk's.
 _SLOW_DISK = """\
 set -e
 [ -e {disk} ] && exit
-null=/sys/kernel/config/nullb/{name}
+null=/sys/kernel/config/nullb/swap-{name}
 mkdir $null
 echo 4096 >$null/blocksize
 echo {mebibytes} >$null/size
@@ -37,9 +37,8 @@ echo 2 >$null/irqmode
 echo {nanoseconds} >$null/completion_nsec
 echo {bandwidth} >$null/mbps
 echo 1 >$null/power
-read number <$null/index
-mkswap /dev/nullb$number >/dev/null
-ln -s /dev/nullb$number {disk}
+mkswap /dev/swap-{name} >/dev/null
+ln -s /dev/swap-{name} {disk}
 """
 
 

@@ -83,7 +83,9 @@ def test_compressed_pages_are_told_by_the_kernel_that_keeps_them(
         assert held["swapped_kib"] > 4 * NUMBER * 0.9
         assert pages.bring_back(job)["mismatches"] == 0
     counted = swapped_pages(handle, Deadline.after(60)).since(before)
-    assert min(counted.out, counted.back) >= NUMBER * 0.9
+    assert counted.out >= NUMBER * 0.9
+    if not in_dom0:  # what goes to a disk stays in the swap cache until its memory is needed
+        assert counted.back >= NUMBER * 0.9
 
     peak = find_swap_peak(watch.samples)
     assert peak is not None

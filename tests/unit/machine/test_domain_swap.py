@@ -74,6 +74,9 @@ def test_dom0_makes_compressed_and_slow_disks():
     assert "echo 96M >$zram/disksize" in zram
     assert "echo 250000 >$null/completion_nsec" in slow
     assert "echo 96 >$null/size" in slow
+    # null_blk names a disk as its folder is named: never as something else in /dev
+    assert "/nullb/swap-domU1\n" in slow
+    assert "mkswap /dev/swap-domU1" in slow
 
 
 def test_pages_are_counted_wherever_they_went():
