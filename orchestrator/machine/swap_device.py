@@ -23,8 +23,8 @@ echo {limit}M >$zram/mem_limit
 mkswap /dev/zram$number >/dev/null
 ln -s /dev/zram$number {disk}
 """
-# The disk has the folder's name. Completed by a timer, as by a device that takes its time; irqmode 2. What it
-# holds takes dom0's memory, which nobody would count as a disk's.
+# The disk has the folder's name. Completed by a timer (irqmode 2), as by a device that
+# takes its time. What it holds takes dom0's memory, which nobody would count as a disk's.
 _SLOW_DISK = """\
 set -e
 [ -e {disk} ] && exit
