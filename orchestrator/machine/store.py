@@ -125,6 +125,11 @@ class Store:
         """Whether the service was started and has not ended."""
         return self._job is not None and self._job.poll() is None
 
+    def check(self) -> None:
+        """Raise InfrastructureError, with its last words, if it has ended by itself."""
+        if not self.running():
+            raise InfrastructureError(f"the store has ended; its log ends:\n{self._last_words()}")
+
     def stop(self, deadline: Deadline) -> None:
         """End it in order (SIGTERM). What it holds stays in its files, and no domU is told."""
         if self._job is None:

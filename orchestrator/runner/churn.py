@@ -8,7 +8,7 @@ they report is a problem, and so is memory of the frontend that nobody points to
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 
@@ -52,9 +52,9 @@ def measure_churn(
                 _watch(setting, machine, running, deadline)
                 _finish(running, deadline, measured)
         else:
-            with _lying(setting, machine, victim, measured):
+            with _lying(setting, machine, victim, measured) as hostile:
                 running = _start(setting, machine, deadline)
-                _watch(setting, machine, running, deadline)
+                _watch(setting, machine, running, deadline, hostile.check)
             # and back to the real store, which finds what there is
             machine.store.start_again(Deadline.after(READY_SECONDS))
             _finish(running, deadline, measured)
@@ -66,13 +66,15 @@ def measure_churn(
 
 
 @contextmanager
-def _lying(setting: Setting, machine: Machine, victim: str, measured: Measured) -> Iterator[None]:
+def _lying(
+    setting: Setting, machine: Machine, victim: str, measured: Measured
+) -> Iterator[HostileStore]:
     """The store lies inside; what it told is kept however that ends."""
     hostile = HostileStore.of(machine, victim, setting.experiment.seed)
     hostile.start(Deadline.after(READY_SECONDS))
     hostile.wait_ready(Deadline.after(READY_SECONDS))
     try:
-        yield
+        yield hostile
     except TestbedError:
         with suppress(TestbedError):  # what ended the variant is the news
             measured.hostile = _told(setting, machine, hostile)
@@ -99,13 +101,18 @@ def _start(setting: Setting, machine: Machine, deadline: Deadline) -> list[Runni
 
 
 def _watch(
-    setting: Setting, machine: Machine, running: Sequence[RunningChurn], deadline: Deadline
+    setting: Setting,
+    machine: Machine,
+    running: Sequence[RunningChurn],
+    deadline: Deadline,
+    check_store: Callable[[], None] = lambda: None,
 ) -> None:
     """For as long as the experiment says."""
     assert setting.experiment.workload.seconds is not None  # the model sees to it
     end = time.monotonic() + setting.experiment.workload.seconds
     while time.monotonic() < end:
         machine.check_all()
+        check_store()
         for churning in running:
             churning.check(deadline)
         time.sleep(LOOK_SECONDS)

@@ -294,12 +294,15 @@ class Liar:
             self._truths -= 1
         elif self._random.random() < self._plan.share:
             lie = self._choose(answer)
-            lie.tell(telling)
-            self.told[lie.name] += 1
+            if lie is not None:
+                lie.tell(telling)
+                self.told[lie.name] += 1
         return telling
 
-    def _choose(self, answer: Answer) -> Lie:
-        return self._random.choice([lie for lie in LIES if answer.op in lie.ops])
+    def _choose(self, answer: Answer) -> Lie | None:
+        """None where nothing fits: what was scribbled on can come back as any request."""
+        fitting = [lie for lie in LIES if answer.op in lie.ops]
+        return self._random.choice(fitting) if fitting else None
 
     def _say(self, place: Place, telling: Telling) -> None:
         for answer in telling.now:

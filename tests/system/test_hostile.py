@@ -61,6 +61,7 @@ def test_a_store_that_lies(pages: Pages) -> None:
             deadline = Deadline.after(300)
             while not enough(hostile.report(Deadline.after(60))):
                 assert not deadline.expired, hostile.report(Deadline.after(60))
+                hostile.check()
                 lied_to.check(Deadline.after(60))
                 told_the_truth.check(Deadline.after(60))
                 time.sleep(2)

@@ -150,6 +150,14 @@ def test_a_lie_can_be_told_from_the_truth(tmp_path, lie):
     assert seen(tmp_path / "lied", lie) != seen(tmp_path / "true", None)
 
 
+def test_what_is_no_request_at_all_is_answered_and_no_more(machine):
+    machine.start(ALWAYS)
+    frontend = machine.connect()
+    frontend.ends.ask(request(9, length=0))
+    frontend.ends.ask(request(Op.INVALIDATE))
+    assert machine.liar.answers >= 1
+
+
 def test_names_of_lies_differ():
     assert len({lie.name for lie in LIES}) == len(LIES) > 30
 
