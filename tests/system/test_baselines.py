@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,7 @@ from orchestrator.machine import (
     SwapDevice,
     address_of,
 )
+from orchestrator.machine.swap_device import swap_disk
 from orchestrator.metrics.swap_peak import decompose_swap, find_swap_peak
 from orchestrator.parts import Parts
 from orchestrator.workloads import (
@@ -67,6 +69,16 @@ def machine(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield machine
 
 
+def wait_until_written(machine: Machine, name: str) -> None:
+    """What goes to a disk is on its way for a while, and here some longer for the watch."""
+    deadline = Deadline.after(120)
+    line = f"cat /sys/block/$(basename $(readlink {swap_disk(name)}))/mm_stat"
+    while int(machine.dom0.ssh.run(line, deadline=deadline).stdout.split()[0]) < 4096 * NUMBER:
+        assert not deadline.expired, "dom0's zram never had all pages"
+        time.sleep(0.3)
+    time.sleep(1)
+
+
 @pytest.mark.parametrize("name", ["own", "dom0zram"])
 def test_compressed_pages_are_told_by_the_kernel_that_keeps_them(
     machine: Machine, parts: Parts, name: str
@@ -81,6 +93,8 @@ def test_compressed_pages_are_told_by_the_kernel_that_keeps_them(
         pages.held(name, NUMBER, "text", seed=11, pageout=True) as (job, held),
     ):
         assert held["swapped_kib"] > 4 * NUMBER * 0.9
+        if in_dom0:
+            wait_until_written(machine, name)
         assert pages.bring_back(job)["mismatches"] == 0
     counted = swapped_pages(handle, Deadline.after(60)).since(before)
     assert counted.out >= NUMBER * 0.9
