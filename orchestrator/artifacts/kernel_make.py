@@ -21,6 +21,8 @@ FIXED = {
     "KBUILD_BUILD_VERSION": "1",
 }
 """Else every build differs, and ccache misses what contains them."""
+_NO_MAKE_ABOVE = {"MAKEFLAGS": "", "MFLAGS": "", "MAKELEVEL": "0"}
+"""This make is not part of one that happens to run us (``make test``): it has its own -j."""
 
 
 def make(
@@ -31,7 +33,7 @@ def make(
     ``on_line`` sees its progress, a line an object. Raises ``CommandFailed``.
     """
     compiler = "aarch64-linux-gnu-gcc"
-    environment = dict(FIXED)
+    environment = FIXED | _NO_MAKE_ABOVE
     if shutil.which("ccache"):
         compiler = f"ccache {compiler}"
         # the tree's folder is another one at each build; the objects do not depend on it

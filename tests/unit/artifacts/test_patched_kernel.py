@@ -20,6 +20,8 @@ from tests.unit.fake_kernel import FakeKernel, make_fake_kernel
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeKernel:
+    monkeypatch.setenv("MAKELEVEL", "1")  # as under make test
+    monkeypatch.setenv("MAKEFLAGS", "w")
     return make_fake_kernel(tmp_path, monkeypatch)
 
 
