@@ -64,8 +64,10 @@ def swap_sample(
     figures: dict[str, int] = {}
     if (swaps := files.get("swaps")) is not None:
         figures["slots_used_pages"] = _used(swaps)
-    if (mm_stat := files.get("mm_stat")) and (disksize := files.get("disksize")):
-        figures |= _zram(mm_stat, int(disksize))
+    disksize = int(files.get("disksize") or 0)
+    # every kernel with the driver has a zram disk, of no size until it is used
+    if (mm_stat := files.get("mm_stat")) and disksize:
+        figures |= _zram(mm_stat, disksize)
     elif (stored := files.get("stored")) and (pool := files.get("pool")):
         figures |= _zswap(int(stored), int(files.get("same") or 0), int(pool))
     return SwapSample(variant=variant, domain=domain, place=place, seconds=seconds, **figures)

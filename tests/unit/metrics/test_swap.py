@@ -33,7 +33,8 @@ def test_zram_is_charged_for_its_table():
 
 
 def test_zswap_does_not_say_how_much_is_payload():
-    files = {"swaps": SWAPS, "stored": "1000\n", "same": "100\n", "pool": "1200000\n"}
+    unused = {"mm_stat": "0 0 0 0 0 0 0 0 0\n", "disksize": "0\n"}
+    files = {"swaps": SWAPS, "stored": "1000\n", "same": "100\n", "pool": "1200000\n", **unused}
     sample = swap_sample("v", "domU1", "domU", 0, files)
     assert (sample.kept_pages, sample.same_filled_pages) == (1000, 100)
     assert sample.payload_bytes is None
