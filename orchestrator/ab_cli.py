@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,7 +11,10 @@ from rich.console import Console
 from orchestrator.errors import UserError
 from orchestrator.progress import Progress
 
-__all__ = ["ab"]
+if TYPE_CHECKING:
+    from orchestrator.compare import Criteria
+
+__all__ = ["ab", "criteria_of"]
 
 
 def ab(
@@ -47,7 +50,7 @@ def ab(
     """Does a kernel patch help? Run with and without it, interleaved, and say how sure that is."""
     from orchestrator.ab import run_ab
     from orchestrator.cli import EXIT_OF_VERDICT, GUEST_FAILED
-    from orchestrator.compare import Criteria, comparison_table
+    from orchestrator.compare import comparison_table
     from orchestrator.experiment import load_experiment, shipped_or_given
     from orchestrator.kernel_tree import patches_of
 
@@ -55,10 +58,7 @@ def ab(
     loaded = load_experiment(file)
     if variant:
         loaded = loaded.only(variant)
-    try:
-        criteria = Criteria(smallest_effect=smallest_effect)
-    except ValueError as error:
-        raise UserError(f"--smallest-effect: {error}") from error
+    criteria = criteria_of(smallest_effect)
     with Progress.of_command("ab") as progress, patches_of(patch, log=progress.log) as files:
         if not files:
             raise UserError("--patch names no patch")
@@ -84,3 +84,13 @@ def ab(
         console.print(f"[red]{reason.splitlines()[0]}[/]", soft_wrap=True)
     console.print(f"runs and comparison:  {folder}", soft_wrap=True)
     raise typer.Exit(EXIT_OF_VERDICT.get(summary.verdict, GUEST_FAILED))
+
+
+def criteria_of(smallest_effect: float) -> Criteria:
+    """From ``--smallest-effect``. Raises ``UserError`` for what is no share."""
+    from orchestrator.compare import Criteria
+
+    try:
+        return Criteria(smallest_effect=smallest_effect)
+    except ValueError as error:
+        raise UserError(f"--smallest-effect: {error}") from error

@@ -11,8 +11,6 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -50,18 +48,12 @@ def main() -> None:
         sys.exit(error.exit_code)
 
 
-@contextmanager
-def _progress(what: str) -> Iterator[Progress]:
-    with Progress.of_command(what) as progress:
-        yield progress
-
-
 @app.command()
 def build() -> None:
     """Build the artifacts: kernel, Xen, images, disks. What is in the cache is not built again."""
     from orchestrator.build import build_parts
 
-    with _progress("build") as progress:
+    with Progress.of_command("build") as progress:
         for name, artifact in build_parts(progress).artifacts.all.items():
             line = f"  {name:12} {artifact.key[:16]}  {artifact.path}"
             progress.console.print(line, soft_wrap=True, highlight=False)
@@ -91,7 +83,7 @@ def run(
     loaded = load_experiment(file)
     if variant:
         loaded = loaded.only(variant)
-    with _progress("run") as progress:
+    with Progress.of_command("run") as progress:
         folder, summary = run_experiment(loaded, file, results, progress, resume=resume, anew=anew)
         progress.console.print(result_table(summary))
         progress.console.print(f"report:  {folder / 'report.html'}", soft_wrap=True)
@@ -132,7 +124,7 @@ def bench(results: ResultsOption = RESULTS) -> None:
     """Measure boot time, page rate and latencies; figures go into the run's manifest, too."""
     from orchestrator.bench import run_bench
 
-    with _progress("bench") as progress:
+    with Progress.of_command("bench") as progress:
         run_bench(progress, results)
 
 
@@ -147,7 +139,7 @@ def shell(
     """A root shell in a domain of the machine that runs; boots one if none does."""
     from orchestrator.attach import open_shell
 
-    with _progress("shell") as progress:
+    with Progress.of_command("shell") as progress:
         raise typer.Exit(open_shell(name, command or [], results, progress))
 
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from orchestrator.ab_cli import criteria_of
 from orchestrator.errors import UserError
 from orchestrator.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.compare import Criteria
     from orchestrator.regression import Against, Variable
 
 __all__ = ["compare", "nightly"]
@@ -53,7 +53,7 @@ def compare(
     compared = compare_runs(
         [read_run(runs[0]), *map(read_run, base or [])],
         [read_run(run) for run in runs[1:]],
-        _criteria(smallest_effect),
+        criteria_of(smallest_effect),
         variable=_variable(variable),
         force=force,
     )
@@ -86,7 +86,7 @@ def nightly(
     from orchestrator.results import read_run
     from orchestrator.runner import run_experiment
 
-    criteria, allowed = _criteria(smallest_effect), _variable(variable)
+    criteria, allowed = criteria_of(smallest_effect), _variable(variable)
     files = [shipped_or_given(name) for name in experiments]
     loaded = [load_experiment(file) for file in files]
     for one in loaded:
@@ -125,15 +125,6 @@ def nightly(
     if failed:
         raise typer.Exit(FAILED)
     raise typer.Exit(WORSE if any(one.worse for one in compared) else 0)
-
-
-def _criteria(smallest_effect: float) -> Criteria:
-    from orchestrator.compare import Criteria
-
-    try:
-        return Criteria(smallest_effect=smallest_effect)
-    except ValueError as error:
-        raise UserError(f"--smallest-effect: {error}") from error
 
 
 def _variable(name: str) -> Variable:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from statistics import fmean
 
-from orchestrator.compare import METRICS, Arm, Metric
+from orchestrator.ab.plan import repetition_of
+from orchestrator.compare import METRICS, Arm, Design, Metric
+from orchestrator.results.known import if_all_known
 from orchestrator.results.summary import DomainSummary, Summary, VariantSummary
 
-__all__ = ["METRICS_OF", "arms_of", "figures_of", "metrics_of"]
+__all__ = ["METRICS_OF", "arms_of", "design_of", "figures_of", "metrics_of"]
 
-_NAME = re.compile(r"(?P<variant>.+)-p(?P<patches>\d+)-r(?P<repetition>\d+)$")
 METRICS_OF: Mapping[str, frozenset[str]] = {
     "kernel-compile": frozenset(
         {
@@ -38,6 +38,11 @@ def metrics_of(summary: Summary) -> list[Metric]:
     return [metric for metric in METRICS if metric.name in wanted]
 
 
+def design_of(summary: Summary) -> Design:
+    """On a counted clock, repetitions of one number had one seed and are pairs."""
+    return "paired" if summary.timing == "icount" else "unpaired"
+
+
 def arms_of(summary: Summary) -> dict[tuple[str, int], Arm]:
     """By variant and number of patches: the figures of each repetition, by its number.
 
@@ -45,10 +50,9 @@ def arms_of(summary: Summary) -> dict[tuple[str, int], Arm]:
     """
     arms: dict[tuple[str, int], dict[int, dict[str, float | None]]] = {}
     for one in summary.variants:
-        found = _NAME.match(one.name)
+        found = repetition_of(one.name)
         if found and one.verdict == "OK":
-            arm = arms.setdefault((found["variant"], int(found["patches"])), {})
-            arm[int(found["repetition"])] = figures_of(one)
+            arms.setdefault((found.variant, found.patches), {})[found.number] = figures_of(one)
     return dict(arms)
 
 
@@ -57,25 +61,18 @@ def figures_of(variant: VariantSummary) -> dict[str, float | None]:
     domains = variant.domains
     streams = [one.page_stream for one in domains if one.page_stream]
     return {
-        "guest_seconds": _all(max, (one.workload_seconds for one in domains)),
+        "guest_seconds": if_all_known(max, (one.workload_seconds for one in domains)),
         "payload_bytes": variant.payload_bytes,
         "footprint_bytes": variant.footprint_bytes,
         "reduction": variant.reduction,
         "net_reduction": variant.net_reduction,
-        "pages_out": _all(sum, (one.swapped_out_pages for one in domains)),
-        "pages_in": _all(sum, (one.swapped_in_pages for one in domains)),
-        "load_median_microseconds": _all(fmean, map(_load, domains)),
-        "out_per_second": _all(fmean, (one.out_per_second for one in streams)),
-        "in_per_second": _all(fmean, (one.in_per_second for one in streams)),
+        "pages_out": if_all_known(sum, (one.swapped_out_pages for one in domains)),
+        "pages_in": if_all_known(sum, (one.swapped_in_pages for one in domains)),
+        "load_median_microseconds": if_all_known(fmean, map(_load, domains)),
+        "out_per_second": if_all_known(fmean, (one.out_per_second for one in streams)),
+        "in_per_second": if_all_known(fmean, (one.in_per_second for one in streams)),
     }
 
 
 def _load(domain: DomainSummary) -> float | None:
     return domain.latency.load.median_microseconds if domain.latency.load else None
-
-
-def _all(together: Callable[[list[float]], float], values: Iterable[float | None]) -> float | None:
-    """None where a part of it is missing, or where there is none."""
-    found = list(values)
-    known = [value for value in found if value is not None]
-    return float(together(known)) if known and len(known) == len(found) else None

@@ -6,13 +6,16 @@ and everything that reads a run's folder reads these.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 
 from orchestrator.errors import UserError
 from orchestrator.experiment import Experiment, Variant
 
-__all__ = ["Step", "plan", "variant_name"]
+__all__ = ["Repetition", "Step", "plan", "repetition_of", "variant_name"]
+
+_NAME = re.compile(r"(?P<variant>.+)-p(?P<patches>\d+)-r(?P<number>\d+)$")
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,24 @@ def plan(
 def variant_name(name: str, patches: int, repetition: int) -> str:
     """Of one variant of the experiment, in one arm."""
     return f"{name}-p{patches}-r{repetition:03}"
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """What a name that ``variant_name`` made says."""
+
+    variant: str
+    """As the experiment calls it."""
+    patches: int
+    number: int
+
+
+def repetition_of(name: str) -> Repetition | None:
+    """None for a name that ``variant_name`` did not make."""
+    found = _NAME.match(name)
+    if found is None:
+        return None
+    return Repetition(found["variant"], int(found["patches"]), int(found["number"]))
 
 
 def _variant(one: Variant, patches: int, repetition: int, seed: int) -> Variant:

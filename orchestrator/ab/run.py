@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from orchestrator.ab.figures import arms_of, metrics_of
+from orchestrator.ab.figures import arms_of, design_of, metrics_of
 from orchestrator.ab.plan import Step, plan
 from orchestrator.compare import Comparison, Criteria, compare
 from orchestrator.experiment import Experiment
@@ -59,14 +59,13 @@ def run_ab(
 def compare_run(
     summary: Summary, steps: Sequence[Step], variants: Sequence[str], criteria: Criteria
 ) -> Compared:
-    """Each step in each variant. On a counted clock, repetitions of one seed are pairs."""
+    """Each step in each variant."""
     arms = arms_of(summary)
-    design = "paired" if summary.timing == "icount" else "unpaired"
     return {
         (name, step): compare(
             arms.get((name, step.base), {}),
             arms.get((name, step.other), {}),
-            design=design,  # type: ignore[arg-type]  # one of its two words
+            design=design_of(summary),
             criteria=criteria,
             metrics=metrics_of(summary),
         )

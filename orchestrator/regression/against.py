@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.ab.figures import arms_of, figures_of, metrics_of
-from orchestrator.compare import Arm, Comparison, Criteria, Design, compare
+from orchestrator.ab.figures import arms_of, design_of, figures_of, metrics_of
+from orchestrator.compare import Arm, Comparison, Criteria, compare
 from orchestrator.errors import UserError
 from orchestrator.regression.comparable import Variable, differences
 from orchestrator.results import Run, Summary
@@ -42,8 +42,6 @@ def compare_runs(
 ) -> list[Against]:
     """Every variant that both sides have.
 
-    On a counted clock, repetitions of one number had one seed and are pairs.
-
     Args:
         variable: what may be different.
         force: compare whatever is different.
@@ -63,7 +61,6 @@ def compare_runs(
             )
     summary = _summary(base[0])
     ours, theirs = _arms(base), _arms(other)
-    design: Design = "paired" if summary.timing == "icount" else "unpaired"
     both = [name for name in ours if name in theirs]
     if not both:
         raise UserError(f"{base[0].path} and {other[0].path} have no variant in common")
@@ -74,7 +71,7 @@ def compare_runs(
             compare(
                 ours[name],
                 theirs[name],
-                design=design,
+                design=design_of(summary),
                 criteria=criteria,
                 metrics=metrics_of(summary),
             ),

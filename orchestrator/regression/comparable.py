@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from orchestrator.ab.plan import repetition_of
 from orchestrator.results.manifest import Manifest
 
 __all__ = ["VARIABLES", "Variable", "differences"]
@@ -25,7 +25,6 @@ VARIABLES: Mapping[Variable, frozenset[str]] = {
 
 _NOT_OF_THE_WORK = frozenset({"name", "title", "description", "warm_start", "limits"})
 """Of an experiment file: what says how it is called and how long one waits."""
-_REPETITION = re.compile(r"-p0-r\d+$")
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,12 @@ def _work(content: Mapping[str, Any]) -> dict[str, Any]:
     """What the guests do. A variant's repetitions are not more of it."""
     kept = {key: value for key, value in content.items() if key not in _NOT_OF_THE_WORK}
     kept.pop("timing", None)
-    names = (str(one["name"]) for one in content.get("variant", []))
-    kept["variant"] = sorted({_REPETITION.sub("", name) for name in names})
+    names = [str(one["name"]) for one in content.get("variant", [])]
+    found = [(name, repetition_of(name)) for name in names]
+    # with patches it is other work, whose whole name counts
+    kept["variant"] = sorted(
+        {one.variant if one and not one.patches else name for name, one in found}
+    )
     return kept
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.ab.plan import variant_name
 from orchestrator.experiment import Experiment
 
 __all__ = ["repeated"]
@@ -12,7 +13,7 @@ def repeated(experiment: Experiment, times: int) -> Experiment:
     variants = tuple(
         one.model_copy(
             update={
-                "name": f"{one.name}-p0-r{number:03}",
+                "name": variant_name(one.name, 0, number),
                 "title": f"{one.label}, {number}",
                 "seed": experiment.seed + number,
             }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
 
+from orchestrator.results.known import if_all_known
 from orchestrator.results.stream_table import swap_table
 from orchestrator.results.summary import DomainSummary, Summary, VariantSummary
 from orchestrator.results.words import MISSING, percent, whole
@@ -62,9 +63,9 @@ def baseline_rows(variants: Sequence[VariantSummary]) -> Iterator[BaselineRow]:
             figures=(
                 _memory(one.domains),
                 _longest(one.domains),
-                whole(_sum(domain.swapped_out_pages for domain in one.domains)),
-                whole(_sum(domain.swapped_in_pages for domain in one.domains)),
-                _kilobytes(_sum(domain.swapped_bytes_at_peak for domain in one.domains)),
+                whole(_total(one.domains, "swapped_out_pages")),
+                whole(_total(one.domains, "swapped_in_pages")),
+                _kilobytes(_total(one.domains, "swapped_bytes_at_peak")),
                 _kilobytes(one.payload_bytes),
                 _kilobytes(one.frontend_bytes),
                 _kilobytes(one.store_footprint_bytes),
@@ -83,17 +84,13 @@ def _memory(domains: Sequence[DomainSummary]) -> str:
 
 def _longest(domains: Sequence[DomainSummary]) -> str:
     """Until the last domU was done, by its own clock."""
-    times = [domain.workload_seconds for domain in domains]
-    known = [time for time in times if time is not None]
-    return f"{max(known):,.1f}" if known and len(known) == len(times) else MISSING
+    longest = if_all_known(max, (domain.workload_seconds for domain in domains))
+    return MISSING if longest is None else f"{longest:,.1f}"
 
 
-def _sum(values: Iterable[int | None]) -> int | None:
-    """None where a part of it is missing, or where there is none."""
-    found = list(values)
-    known = [value for value in found if value is not None]
-    return sum(known) if known and len(known) == len(found) else None
+def _total(domains: Sequence[DomainSummary], name: str) -> float | None:
+    return if_all_known(sum, (getattr(domain, name) for domain in domains))
 
 
-def _kilobytes(value: int | None) -> str:
+def _kilobytes(value: float | None) -> str:
     return whole(None if value is None else value / 1024)

@@ -30,7 +30,7 @@ def measure_page_stream(
         pages=workload.pages,
         mix=workload.mix.parts,
         rounds=workload.rounds,
-        seed=setting.experiment.seed if variant.seed is None else variant.seed,
+        seed=setting.seed,
         swap=setting.swap,
     )
     # without the store there is nobody who writes statistics

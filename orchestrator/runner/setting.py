@@ -47,13 +47,17 @@ class Setting:
         wanted = self.experiment.warm_start
         return not self.resumes and (self.counts_instructions if wanted is None else wanted)
 
+    @property
+    def seed(self) -> int:
+        """The variant's own, or else the experiment's."""
+        return self.experiment.seed if self.variant.seed is None else self.variant.seed
+
     def seeds(self, description: MachineDescription) -> dict[str, bytes] | None:
         """What each kernel draws its random numbers from; None: from the host's."""
         if not self.counts_instructions:
             return None
-        seed = self.variant.seed if self.variant.seed is not None else self.experiment.seed
         names = ["dom0", *(domain.name for domain in description.domains)]
-        return {name: hashlib.sha512(f"{seed} {name}".encode()).digest() for name in names}
+        return {name: hashlib.sha512(f"{self.seed} {name}".encode()).digest() for name in names}
 
     @property
     def uses_store(self) -> bool:
