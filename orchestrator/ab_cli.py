@@ -1,4 +1,4 @@
-"""The command that compares kernels with and without patches."""
+"""The commands that compare kernels with and without patches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestrator.progress import Progress
 if TYPE_CHECKING:
     from orchestrator.compare import Criteria
 
-__all__ = ["ab", "criteria_of"]
+__all__ = ["ab", "criteria_of", "error_rates"]
 
 
 def ab(
@@ -84,6 +84,22 @@ def ab(
         console.print(f"[red]{reason.splitlines()[0]}[/]", soft_wrap=True)
     console.print(f"runs and comparison:  {folder}", soft_wrap=True)
     raise typer.Exit(EXIT_OF_VERDICT.get(summary.verdict, GUEST_FAILED))
+
+
+def error_rates(
+    run: Annotated[Path, typer.Argument(help="The folder of a run of testbed ab.")],
+    draws: Annotated[int, typer.Option(min=1, max=100_000, help="How many comparisons.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+) -> None:
+    """How often the verdict of testbed ab errs, over resamplings of the runs that it made."""
+    from orchestrator.ab import rates_of
+    from orchestrator.compare import rates_table
+
+    console = Console()
+    for one in rates_of(run, draws=draws, seed=seed):
+        base, other = one.step.names
+        console.print(f"\n[bold]{one.variant}[/]: {base} and {other}", highlight=False)
+        console.print(rates_table(one.rates, one.metrics, base=base, other=other))
 
 
 def criteria_of(smallest_effect: float) -> Criteria:

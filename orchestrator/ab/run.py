@@ -16,7 +16,7 @@ from orchestrator.results import Summary
 from orchestrator.results.folder import write_atomically
 from orchestrator.runner import run_experiment
 
-__all__ = ["COMPARISON", "Compared", "compare_run", "run_ab"]
+__all__ = ["COMPARISON", "Compared", "compare_run", "keep_comparison", "run_ab"]
 
 COMPARISON = "comparison.json"
 
@@ -47,13 +47,18 @@ def run_ab(
         planned, file, results, progress, resume=resume, patches=patches
     )
     compared = compare_run(summary, steps, [one.name for one in experiment.variants], criteria)
+    keep_comparison(folder, compared)
+    return folder, summary, compared
+
+
+def keep_comparison(folder: Path, compared: Compared) -> None:
+    """Write it beside the runs that it is of."""
     kept = [
         {"variant": name, "base": step.base, "other": step.other, "comparison": asdict(one)}
         for (name, step), one in compared.items()
     ]
     text = json.dumps(kept, indent=2, allow_nan=False) + "\n"
     write_atomically(folder / COMPARISON, text)
-    return folder, summary, compared
 
 
 def compare_run(

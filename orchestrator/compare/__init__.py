@@ -17,6 +17,7 @@ from orchestrator.compare.model import (
     MetricResult,
     Verdict,
 )
+from orchestrator.compare.rates_table import rates_table
 from orchestrator.compare.sample_size import smallest_samples
 from orchestrator.compare.sentences import notes, sentence
 from orchestrator.compare.table import comparison_table
@@ -38,6 +39,7 @@ __all__ = [
     "comparison_table",
     "error_rates",
     "notes",
+    "rates_table",
     "sentence",
     "smallest_samples",
 ]

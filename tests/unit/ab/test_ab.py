@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from io import StringIO
 
-from orchestrator.ab import Step, arms_of, compare_run, plan
+import pytest
+from rich.console import Console
+
+from orchestrator.ab import Step, arms_of, compare_run, plan, rates_of
 from orchestrator.ab.figures import METRICS_OF, figures_of
-from orchestrator.compare import METRICS, Criteria
+from orchestrator.ab.run import COMPARISON, keep_comparison
+from orchestrator.compare import METRICS, Criteria, rates_table
 from orchestrator.errors import UserError
 from orchestrator.experiment import load_experiment
 from orchestrator.experiment.load import CHECKOUT
@@ -78,10 +82,10 @@ def test_what_is_compared_is_known_to_the_statistics():
 
 
 @pytest.fixture
-def summary(tmp_path, experiment):
+def run(tmp_path, experiment):
     """Twelve repetitions; the patched kernel takes ``factor`` times the base's time."""
 
-    def summary(factor, *, broken=()):
+    def run(factor, *, broken=()):
         planned, steps = plan(experiment, patches=1, repeat=12)
         described = manifest("run", ())
         entry = described.experiment.model_copy(update={"content": planned.model_dump(mode="json")})
@@ -100,7 +104,20 @@ def summary(tmp_path, experiment):
                 record = mark(number)
                 folder.append_sample(sample(variant.name, 1.0, [parsed(record)]))
                 folder.write_variant(ended.model_copy(update=update), peak_of(record))
-            return build_summary(read_run(folder.path)), steps
+            summary = build_summary(read_run(folder.path))
+            folder.write_summary(summary)
+            return folder.path, summary, steps
+
+    return run
+
+
+@pytest.fixture
+def summary(run):
+    """Of such a run, with its steps."""
+
+    def summary(factor, *, broken=()):
+        _, summary, steps = run(factor, broken=broken)
+        return summary, steps
 
     return summary
 
@@ -141,3 +158,34 @@ def test_a_figure_that_a_domain_lacks_is_none(summary):
     figures = figures_of(variant.model_copy(update={"domains": domains}))
     assert figures["pages_out"] is None
     assert figures["pages_in"] == 1800
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.05, "worse"), (1.0, "no change")])
+def test_error_rates_of_a_run_are_by_its_own_criteria(run, factor, verdict):
+    folder, done, steps = run(factor)
+    keep_comparison(folder, compare_run(done, steps, ["pageshare"], Criteria(smallest_effect=0.02)))
+    (found,) = rates_of(folder, draws=40, seed=1)
+    assert (found.variant, found.step) == ("pageshare", Step(0, 1))
+    assert found.rates.apart.verdicts["guest_seconds"][verdict] > 0.8
+    assert found.rates.alike.any_claim < 0.1
+    assert rates_of(folder, draws=40, seed=1) == [found]
+
+
+def test_error_rates_fit_a_terminal_of_80_columns(run):
+    folder, done, steps = run(1.05)
+    keep_comparison(folder, compare_run(done, steps, ["pageshare"], Criteria()))
+    (found,) = rates_of(folder, draws=20)
+    console = Console(width=80, file=StringIO())
+    console.print(rates_table(found.rates, found.metrics))
+    said = console.file.getvalue()
+    assert "guest time" in said and "worse" in said
+    assert "…" not in said
+
+
+@pytest.mark.parametrize("text", [None, "[]{", '[{"variant": 1}]'])
+def test_what_is_no_comparison_is_told(run, text):
+    folder, _, _ = run(1.0)
+    if text is not None:
+        (folder / COMPARISON).write_text(text)
+    with pytest.raises(UserError, match=r"comparison\.json"):
+        rates_of(folder, draws=5)
