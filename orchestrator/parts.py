@@ -47,6 +47,7 @@ class Parts:
             payload=payload,
             ssh_key=built.keys.path,
             reseed=build_guest_program(self.context.cache, "reseed", "testbed/reseed"),
+            kernels=self._kernel_images(),
         )
 
     def payload_digests(self, description: MachineDescription) -> dict[str, str]:
@@ -60,5 +61,8 @@ class Parts:
 
     def _payload(self, description: MachineDescription) -> dict[str, bytes | Path]:
         built = self.artifacts
-        kernels = {name: kernel.path for name, kernel in self.kernels.items()}
-        return payload_files(description, built.kernel.path, built.ring.path, kernels)
+        kernel, kernels = built.kernel.path, self._kernel_images()
+        return payload_files(description, kernel, built.ring.path, kernels)
+
+    def _kernel_images(self) -> dict[str, Path]:
+        return {name: kernel.path for name, kernel in self.kernels.items()}

@@ -7,8 +7,8 @@ in the cache stay as they are, and a later whole-system snapshot can use them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +37,8 @@ class MachineFiles:
     """Private key (OpenSSH format) whose public part is in both images."""
     reseed: Path | None = None
     """arm64 program of ``testbed/reseed``; needed only where a machine goes on."""
+    kernels: Mapping[str, Path] = field(default_factory=dict)
+    """Images that domUs boot instead, by the kernel variant's name."""
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ class QemuPaths:
     """The run-time files that QEMU makes."""
 
     qmp_socket: Path
+    gdb_socket: Path
     consoles: Path
     """Folder of the console logs."""
 
@@ -112,6 +113,8 @@ def qemu_argv(
         *_boot(description, files),
         *_consoles(description, paths),
         "-qmp", f"unix:{paths.qmp_socket},server=on,wait=off",
+        # idle, and nothing is slower, until a debugger connects
+        "-gdb", f"unix:{paths.gdb_socket},server=on,wait=off",
         *_network(description),
         # Linux's balloon driver refuses iommu_platform; dom0 is mapped 1:1, so its
         # own pages have the right addresses without

@@ -5,6 +5,7 @@
     host                                QEMU (virt, TCG)
     ----                                ----------------------------------------------
     Machine ---- QMP socket ----------- monitor: balloon, ring buffer, memory size
+    testbed gdb  gdb socket ----------- gdb stub: idle until somebody attaches
             ---- 127.0.0.1:a -- slirp - 10.0.2.15   dom0   eth0 --+-- xenbr0
             ---- 127.0.0.1:b -- slirp - 10.0.2.101  domU1  vif ---+
             ---- 127.0.0.1:c -- slirp - 10.0.2.102  domU2  vif ---+
@@ -16,7 +17,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import tempfile
@@ -34,9 +34,14 @@ from orchestrator.commands import Log, silent
 from orchestrator.deadline import Deadline
 from orchestrator.errors import GuestError, GuestHung, InfrastructureError, WorkloadFailed
 from orchestrator.machine.console import ConsoleLog
-from orchestrator.machine.description import MachineDescription
+from orchestrator.machine.description import (
+    DEFAULT_KERNEL,
+    DomainDescription,
+    MachineDescription,
+)
 from orchestrator.machine.disks import Disk, MachineFiles, make_disks, overlay_disks
 from orchestrator.machine.domains import DomainHandle
+from orchestrator.machine.endpoints import ENDPOINTS_FILE, Endpoints
 from orchestrator.machine.process import QemuProcess
 from orchestrator.machine.qemu import QemuMemory, QemuPaths, console_file, qemu_argv
 from orchestrator.machine.qmp import QmpClient
@@ -46,9 +51,6 @@ from orchestrator.machine.store import Store
 from orchestrator.machine.swap_device import make_swap_device
 
 __all__ = ["Dom0", "Machine"]
-
-ENDPOINTS_FILE = "machine.json"
-"""In the run's folder while the machine is up: how to reach it by hand."""
 
 _RESEED = "/run/reseed"
 _SEED_BYTES = 64
@@ -92,6 +94,7 @@ class Machine:
         self._consoles = consoles or run_dir / "console"
         self._started = time.monotonic()
         self._abandoned = threading.Event()
+        self._endpoints_lock = threading.Lock()
         self._console_logs: dict[str, ConsoleLog] = {}
         self._log: Log = silent
         self._disks: list[Disk] = []
@@ -292,6 +295,7 @@ class Machine:
             deadline=deadline,
         )
         self.domains[name] = domain
+        self._write_endpoints()
         self._step(f"{name} created")
         domain.connect(deadline)
         self._step(f"{name} answers SSH")
@@ -327,7 +331,7 @@ class Machine:
         state: Path | None = None,
     ) -> None:
         self._consoles.mkdir(parents=True, exist_ok=True)
-        paths = QemuPaths(folder / "qmp", self._consoles)
+        paths = QemuPaths(folder / "qmp", folder / "gdb", self._consoles)
         argv = qemu_argv(
             self.description,
             self._files,
@@ -347,7 +351,9 @@ class Machine:
         if state is not None:
             self.qmp.load_state(state, deadline)
         self._ports = self.qmp.forwarded_ports()
-        self._write_endpoints(stack)
+        self._gdb_socket = paths.gdb_socket
+        self._write_endpoints()
+        stack.callback((self._run_dir / ENDPOINTS_FILE).unlink, missing_ok=True)
         self._step("QEMU runs")
 
     def _find_guests(self, stack: ExitStack, deadline: Deadline, kept: KeptMachine) -> None:
@@ -361,6 +367,7 @@ class Machine:
                 self._endpoint(name, failed=WorkloadFailed, hung=GuestHung),
                 check_machine=self.check,
             )
+        self._write_endpoints()
         calls: list[Callable[[], Ssh]] = [lambda: Ssh.connect(endpoint, deadline, check=self.check)]
         for domain in self.domains.values():
             calls.append(lambda domain=domain: domain.connect(deadline, up=True))  # type: ignore[misc]
@@ -420,15 +427,23 @@ class Machine:
             name, self._ports[address], self._files.ssh_key, failed=failed, hung=hung
         )
 
-    def _write_endpoints(self, stack: ExitStack) -> None:
-        path = self._run_dir / ENDPOINTS_FILE
+    def _write_endpoints(self) -> None:
         names = ["dom0", *(domain.name for domain in self.description.domains)]
-        endpoints = {
-            "qemu_pid": self._process.pid,
-            "ssh": {name: self._endpoint(name).argv for name in names},
-        }
-        path.write_text(json.dumps(endpoints, indent=2) + "\n")
-        stack.callback(path.unlink, missing_ok=True)
+        kernels = {domain.name: self._kernel(domain) for domain in self.description.domains}
+        with self._endpoints_lock:  # domUs are created in threads of their own
+            known = {name: domain.domid for name, domain in list(self.domains.items())}
+            endpoints = Endpoints(
+                qemu_pid=self._process.pid,
+                ssh={name: self._endpoint(name).argv for name in names},
+                gdb=self._gdb_socket,
+                images={"xen": self._files.xen, "dom0": self._files.kernel, **kernels},
+                domids={"dom0": 0, **known},
+            )
+            endpoints.write(self._run_dir / ENDPOINTS_FILE)
+
+    def _kernel(self, domain: DomainDescription) -> Path:
+        own = domain.kernel != DEFAULT_KERNEL
+        return self._files.kernels[domain.kernel] if own else self._files.kernel
 
     def _abandon(self) -> None:
         """Make every wait of every thread end."""

@@ -19,6 +19,7 @@ FILES = MachineFiles(
     payload=Path("/a/payload"),
     ssh_key=Path("/a/key"),
 )
+PATHS = QemuPaths(Path("/p/qmp"), Path("/p/gdb"), Path("/r/console"))
 DISKS = [
     Disk("payload", Path("/a/payload"), "raw", readonly=True),
     Disk("dom0-root", Path("/r/dom0,1.qcow2"), "qcow2", readonly=False),
@@ -27,9 +28,7 @@ DISKS = [
 
 @pytest.fixture
 def argv() -> list[str]:
-    return qemu_argv(
-        MachineDescription.load(), FILES, DISKS, QemuPaths(Path("/p/qmp"), Path("/r/console"))
-    )
+    return qemu_argv(MachineDescription.load(), FILES, DISKS, PATHS)
 
 
 def values(argv: list[str], option: str) -> list[str]:
@@ -42,6 +41,10 @@ def test_every_forwarded_port_is_on_the_loopback_and_chosen_by_the_host(argv):
     assert len(forwards) == 3
     assert all(part.startswith("hostfwd=tcp:127.0.0.1:0-10.0.2.") for part in forwards)
     assert "restrict=on" in network
+
+
+def test_debuggers_come_by_a_unix_socket_and_nobody_waits_for_them(argv):
+    assert values(argv, "-gdb") == ["unix:/p/gdb,server=on,wait=off"]
 
 
 def test_the_dom0_root_is_the_last_device(argv):
@@ -88,7 +91,7 @@ def test_a_serial_that_virtio_would_cut_off_is_refused():
 
 def test_a_counted_clock_has_one_cpu_and_no_input_from_outside():
     machine = MachineDescription.load().with_timing("icount", 7)
-    argv = qemu_argv(machine, FILES, DISKS, QemuPaths(Path("/p/qmp"), Path("/r/console")))
+    argv = qemu_argv(machine, FILES, DISKS, PATHS)
     assert values(argv, "-smp") == ["1"]
     assert values(argv, "-icount") == ["shift=1,sleep=off"]
     assert "thread=single" in values(argv, "-accel")[0]

@@ -68,7 +68,7 @@ def test_what_is_written_goes_to_overlays(folder, tmp_path):
 
 
 def argv_of(memory, **how):
-    paths = QemuPaths(FILES.payload, FILES.payload)
+    paths = QemuPaths(FILES.payload, FILES.payload, FILES.payload)
     return qemu_argv(MachineDescription.load(), FILES, [], paths, memory, **how)
 
 
