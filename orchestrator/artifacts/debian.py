@@ -88,16 +88,20 @@ def apt_options(context: BuildContext) -> list[str]:
     return [line for line in dump.splitlines() if line.startswith(wanted) and ' "' in line]
 
 
-def debian_tree(context: BuildContext, name: str) -> Artifact:
+def debian_tree(
+    context: BuildContext, name: str, packages: Sequence[str] | None = None
+) -> Artifact:
     """The packages of ``testbed/images/<name>/packages.txt`` and what they depend on.
+
+    ``packages`` are others in their place; ``name=version`` asks for that very version.
 
     The artifact's folder holds ``tree.tar`` and ``packages.tsv`` (package, version,
     a line each); ``Artifact.path`` is the latter, so that the digest of the artifact
     is a digest of the versions. Raises ``UserError`` for a package apt does not know.
     """
-    packages = read_list(context.images / name / "packages.txt")
+    wanted = read_list(context.images / name / "packages.txt") if packages is None else packages
     inputs: dict[str, str | Path] = {
-        "packages": " ".join(packages),
+        "packages": " ".join(wanted),
         "release": platform.freedesktop_os_release().get("VERSION_CODENAME", ""),
         "architecture": "arm64",
         "recipe": "2",
@@ -105,7 +109,7 @@ def debian_tree(context: BuildContext, name: str) -> Artifact:
     return context.cache.get(
         f"debian-{name}",
         inputs,
-        lambda folder: _extract(context, packages, folder),
+        lambda folder: _extract(context, wanted, folder),
         main="packages.tsv",
         deadline=context.deadline,
     )

@@ -70,6 +70,8 @@ def build_kernel(
             _prepare(context, tree, chosen, base, touched(patches), on_line)
             _make_patched(context, tree, on_line)
             _keep(tree, folder)
+            # its objects are not kept, and a debugger wants the symbols
+            shutil.copyfile(tree / "vmlinux", folder / "vmlinux")
         _keep_patches(patches, folder / "patches")
 
     return context.cache.get("kernel", inputs, build, main="Image", deadline=context.deadline)

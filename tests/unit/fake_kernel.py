@@ -26,10 +26,12 @@ olddefconfig:
 	@echo CONF $@
 	@grep -v ABSENT .config > .config.new; mv .config.new .config
 	@grep -q NEW Kconfig && echo CONFIG_NEW=y >> .config || true
-arch/arm64/boot/Image: $(OBJECTS) .config
+vmlinux: $(OBJECTS) .config
 	@echo LD $@
-	@mkdir -p $(@D)
 	@cat $(OBJECTS) .config > $@
+arch/arm64/boot/Image: vmlinux
+	@mkdir -p $(@D)
+	@cat $< > $@
 System.map: arch/arm64/boot/Image
 	@wc -c < $< > $@
 %.o: %.c
