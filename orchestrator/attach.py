@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import tempfile
-from collections.abc import Collection
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from orchestrator.artifacts import BuildContext, Cache
 from orchestrator.build import build_parts
 from orchestrator.deadline import Deadline
+from orchestrator.debugger.session import XEN, debug, find_symbols, need_gdb
 from orchestrator.errors import UserError
 from orchestrator.machine import Machine, MachineDescription
-from orchestrator.machine.session import ENDPOINTS_FILE
+from orchestrator.machine.endpoints import ENDPOINTS_FILE, Endpoints
 from orchestrator.progress import Progress
 
-__all__ = ["open_shell"]
+__all__ = ["open_gdb", "open_shell", "running_machine"]
 
 _BOOT_SECONDS = 120.0
 
@@ -27,12 +28,47 @@ def open_shell(name: str, command: list[str], results: Path, progress: Progress)
     Raises:
         UserError: the machine has no domain of that name.
     """
-    endpoints = _running(results)
-    if endpoints is not None:
-        return _ssh(endpoints, name, command)
+    with _machine(name, [], results, progress) as file:
+        endpoints = Endpoints.model_validate_json(file.read_text()).ssh
+        _known(name, endpoints)
+        return subprocess.run([*endpoints[name], *command], check=False).returncode
 
+
+def open_gdb(name: str, arguments: Sequence[str], results: Path, progress: Progress) -> int:
+    """Run gdb on Xen or a domain, with its symbols, and return gdb's exit status.
+
+    Raises:
+        UserError: there is no gdb, nothing of that name, or no symbols of it.
+        InfrastructureError: Xen's symbols cannot be fetched, or QEMU does not answer.
+    """
+    need_gdb()
+    with _machine(name, [XEN], results, progress) as file:
+        machine = Endpoints.model_validate_json(file.read_text())
+        context = BuildContext(Cache.of_user(log=progress.log), log=progress.log)
+        symbols = find_symbols(context, machine, name)
+        return debug(machine, file, name, symbols, arguments)
+
+
+def running_machine(results: Path) -> Path | None:
+    """The endpoints file of the newest machine that runs, or None."""
+    for file in sorted(results.glob(f"*/{ENDPOINTS_FILE}"), reverse=True):
+        if Endpoints.read(file) is not None:
+            return file
+    return None
+
+
+@contextmanager
+def _machine(name: str, also: Sequence[str], results: Path, progress: Progress) -> Iterator[Path]:
+    """The endpoints file of the machine that runs, or of one that is booted.
+
+    ``name`` must be one of its domains or of ``also``, or none is booted.
+    """
+    file = running_machine(results)
+    if file is not None:
+        yield file
+        return
     description = MachineDescription.load()
-    _known(name, ["dom0", *(domain.name for domain in description.domains)])
+    _known(name, [*also, "dom0", *(domain.name for domain in description.domains)])
     parts = build_parts(progress)
     with ExitStack() as stack:
         run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="testbed-shell-")))
@@ -40,24 +76,9 @@ def open_shell(name: str, command: list[str], results: Path, progress: Progress)
             deadline = Deadline.after(_BOOT_SECONDS)
             files = parts.files(description, run_dir)
             stack.enter_context(Machine.boot(description, files, run_dir, deadline, log=log))
-        return _ssh(json.loads((run_dir / ENDPOINTS_FILE).read_text())["ssh"], name, command)
-
-
-def _running(results: Path) -> dict[str, list[str]] | None:
-    """How to reach the newest machine that runs, or None."""
-    for file in sorted(results.glob(f"*/{ENDPOINTS_FILE}"), reverse=True):
-        known = json.loads(file.read_text())
-        if Path(f"/proc/{known['qemu_pid']}").exists():
-            endpoints: dict[str, list[str]] = known["ssh"]
-            return endpoints
-    return None
+        yield run_dir / ENDPOINTS_FILE
 
 
 def _known(name: str, names: Collection[str]) -> None:
     if name not in names:
         raise UserError(f"{name}: no such domain; there are {', '.join(names)}")
-
-
-def _ssh(endpoints: dict[str, list[str]], name: str, command: list[str]) -> int:
-    _known(name, endpoints)
-    return subprocess.run([*endpoints[name], *command], check=False).returncode

@@ -144,6 +144,21 @@ def shell(
 
 
 @app.command()
+def gdb(
+    name: Annotated[str, typer.Argument(help="xen, dom0, or a domU's name.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="gdb's own, after --: -- -batch -ex 'bt'.")
+    ] = None,
+    results: ResultsOption = RESULTS,
+) -> None:
+    """gdb, with symbols, on the machine that runs; boots one if none does."""
+    from orchestrator.attach import open_gdb
+
+    with Progress.of_command("gdb") as progress:
+        raise typer.Exit(open_gdb(name, arguments or [], results, progress))
+
+
+@app.command()
 def console(
     name: Annotated[str, typer.Argument(help="xen-dom0, store, or a domU's name.")],
     variant: Annotated[str, typer.Option(help="Of this variant; the newest one by default.")] = "*",

@@ -66,8 +66,13 @@ def parts(progress: Progress) -> Parts:
 
 
 @pytest.fixture(scope="session")
-def machine(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    run_dir = tmp_path_factory.mktemp("machine")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the session's machine."""
+    return tmp_path_factory.mktemp("machine")
+
+
+@pytest.fixture(scope="session")
+def machine(parts: Parts, run_dir: Path) -> Iterator[Machine]:
     description = MachineDescription.load().with_domains(DOMAINS)
     files = parts.files(description, run_dir)
     with Machine.boot(description, files, run_dir, Deadline.after(180), log=print) as machine:
