@@ -21,7 +21,7 @@ uint64_t next_random(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
-static void make_text(char *page, uint64_t *state)
+void make_text(char *page, uint64_t *state)
 {
 	size_t at = 0;
 

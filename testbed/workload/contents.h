@@ -27,6 +27,9 @@ struct mix {
 /* splitmix64: a full-period generator that any seed starts well (Steele et al., 2014) */
 uint64_t next_random(uint64_t *state);
 
+/* Fills @page (PAGE bytes) with words of a program's text: compressible as real pages are. */
+void make_text(char *page, uint64_t *state);
+
 /* Fills @page (PAGE bytes) with what page @number holds. */
 void make_page(void *page, const struct mix *mix, uint64_t seed, uint64_t number);
 

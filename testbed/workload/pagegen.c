@@ -6,6 +6,8 @@
  *           [--pageout] [--pressure N] [--hold SECONDS] [--until FILE]
  *           [--tolerate] [--again FILE]
  *   pagegen --measure --pages N --mix KIND:PART,... --seed S --rounds N
+ *   pagegen --work|--expect --pages N --shares KIND:PART,... [--similar-words N]
+ *           --seed S --domain D --rounds N --rewrite THOUSANDTHS
  *
  * Contents follow from kind, seed and page number alone: two domUs with the
  * same arguments hold equal pages, and no two pages of one kind are equal but
@@ -20,8 +22,12 @@
  *
  * --measure pages out and in, times both, and verifies; see measure.c.
  *
- * Prints one JSON object a phase: filled, held, verified; or measured.  Exit status 0: all
- * equal; 1: some differ; 2: bad arguments; 3: a page came back as an error.
+ * --work reads and rewrites a working set; see working_set.c.  --expect says which
+ * digests that gives, without holding the set.
+ *
+ * Prints one JSON object a phase: filled, held, verified; or measured; or worked.
+ * Exit status 0: all equal; 1: some differ; 2: bad arguments; 3: a page came back
+ * as an error.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -37,6 +43,7 @@
 
 #include "contents.h"
 #include "measure.h"
+#include "working_set.h"
 
 struct options {
 	uint64_t pages;
@@ -50,6 +57,9 @@ struct options {
 	int pageout;
 	int measure;
 	int tolerate;
+	int work;
+	int expect;
+	struct working_set set;
 };
 
 volatile uint64_t current_page;
@@ -174,6 +184,34 @@ static uint64_t number(const char *text)
 	return value;
 }
 
+/* A number from @least to @most. */
+static uint32_t number_between(const char *name, const char *text, uint32_t least, uint32_t most)
+{
+	uint64_t value = number(text);
+
+	if (value < least || value > most) {
+		fprintf(stderr, "pagegen: %s must be %u to %u\n", name, least, most);
+		exit(2);
+	}
+	return (uint32_t)value;
+}
+
+/* An option of --work alone; 0 if it is none. */
+static int parse_set(const char *name, const char *value, struct working_set *set)
+{
+	if (!strcmp(name, "--shares"))
+		parse_shares(value, set->parts);
+	else if (!strcmp(name, "--similar-words"))
+		set->contents.similar_words = number_between(name, value, 1, MOST_SIMILAR_WORDS);
+	else if (!strcmp(name, "--domain"))
+		set->contents.domain = number_between(name, value, 0, 65535);
+	else if (!strcmp(name, "--rewrite"))
+		set->rewrite = number_between(name, value, 0, 1000);
+	else
+		return 0;
+	return 1;
+}
+
 static void parse(int argc, char **argv, struct options *o)
 {
 	int i;
@@ -187,6 +225,11 @@ static void parse(int argc, char **argv, struct options *o)
 		}
 		if (!strcmp(name, "--measure")) {
 			o->measure = 1;
+			continue;
+		}
+		if (!strcmp(name, "--work") || !strcmp(name, "--expect")) {
+			o->work = 1;
+			o->expect = !strcmp(name, "--expect");
 			continue;
 		}
 		if (!strcmp(name, "--tolerate")) {
@@ -215,7 +258,7 @@ static void parse(int argc, char **argv, struct options *o)
 			o->until = argv[i];
 		else if (!strcmp(name, "--again"))
 			o->again = argv[i];
-		else {
+		else if (!parse_set(name, argv[i], &o->set)) {
 			fprintf(stderr, "pagegen: %s is unknown\n", name);
 			exit(2);
 		}
@@ -233,7 +276,11 @@ static void parse(int argc, char **argv, struct options *o)
 int main(int argc, char **argv)
 {
 	const struct mix unlike = { .kind = RANDOM };
-	struct options o = { .mix = { .kind = TEXT }, .rounds = 1 };
+	struct options o = {
+		.mix = { .kind = TEXT },
+		.rounds = 1,
+		.set = { .parts = { [SET_TEXT] = 1 }, .contents = { .similar_words = 8 } },
+	};
 	uint64_t page;
 	char *memory;
 	int status;
@@ -242,6 +289,12 @@ int main(int argc, char **argv)
 	signal(SIGBUS, on_bus_error);
 	if (o.measure)
 		return measure(o.pages, &o.mix, o.seed, (unsigned int)o.rounds);
+	if (o.work) {
+		o.set.contents.seed = o.seed;
+		o.set.pages = (uint32_t)o.pages;
+		o.set.rounds = (uint32_t)o.rounds;
+		return work(&o.set, o.expect);
+	}
 	memory = map(o.pages);
 	for (page = 0; page < o.pages; page++)
 		make_page(memory + page * PAGE, &o.mix, o.seed, page);
