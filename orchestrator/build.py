@@ -19,20 +19,25 @@ from orchestrator.progress import Progress
 __all__ = ["build_parts", "with_patches"]
 
 
-def build_parts(progress: Progress, kernels: Iterable[str] = ()) -> Parts:
+def build_parts(
+    progress: Progress, kernels: Iterable[str] = (), machines: Iterable[MachineDescription] = ()
+) -> Parts:
     """Build what is not in the cache; the kernel beside the images.
 
     Args:
         kernels: further variants of the kernel, for domUs.
+        machines: that are to run, one at a time; for their memory.
 
     Raises:
         UserError: a program, memory or disk is missing, or the series is wrong.
         InfrastructureError: a build failed.
     """
     cache = Cache.of_user(log=progress.log)
-    memory = MachineDescription.load().qemu.memory_mib << 20
+    largest = max(one.memory_mib for one in (MachineDescription.load(), *machines))
     with progress.phase("check this machine"):
-        preflight.check(machine_memory=memory, folders=[(cache.root, preflight.BUILD_DISK_BYTES)])
+        preflight.check(
+            machine_memory=largest << 20, folders=[(cache.root, preflight.BUILD_DISK_BYTES)]
+        )
     context = BuildContext(cache, log=progress.log)
     with progress.phase("kernel, Xen, images, toolchain, workload"):
         artifacts = build_all(context, on_line=progress.log)

@@ -37,7 +37,23 @@ DEFAULT_KERNEL = "pageshare"
 
 _MIB = 1 << 20
 _XEN_MIB = 96
-"""What Xen itself takes: heap, frame table, its own image (measured: 60 to 80)."""
+"""What Xen itself takes of a machine of _XEN_MEASURED_MIB: heap, frame table, its own image
+(measured: 60 to 80)."""
+_XEN_MEASURED_MIB = 2048
+_XEN_SHARE = 64
+"""One byte in so many of a larger machine: Xen's frame table has 56 for each page."""
+_DOMAIN_MIB = 8
+"""What Xen takes for a domU beside its memory: page tables and grant tables."""
+_LEAST_MIB = 2048
+"""A machine whose memory is not given has this at least: room for the 512 MiB domU of a
+run that does not swap."""
+_STEP_MIB = 256
+_BOARD_MIB = 65536
+
+_TRANSPORTS = 32
+"""virtio-mmio devices that QEMU's virt board has room for."""
+_OWN_TRANSPORTS = 9
+"""Of those, the machine's own: serial ports, network, balloon, entropy, and five disks."""
 
 _TAKEN = frozenset({"dom0", "Domain-0", "store", "xen-dom0"})
 """Names that mean something else in commands or among the console files."""
@@ -63,7 +79,9 @@ class QemuDescription(_Part):
 
     cpu: str = "cortex-a57"
     cpus: int = Field(default=2, ge=1, le=8)
-    memory_mib: Mebibytes = 2048
+    memory_mib: Mebibytes | None = None
+    """What it is given; where left out, what Xen, dom0 and the domUs need: see
+    ``MachineDescription.memory_mib``."""
     translation_cache_mib: int = Field(default=512, ge=32, le=4096)
     """Room for translated code; too little makes TCG translate again and again."""
     timing: Literal["realtime", "icount"] = "realtime"
@@ -149,7 +167,7 @@ class MachineDescription(_Part):
     qemu: QemuDescription = QemuDescription()
     dom0: Dom0Description = Dom0Description()
     store: StoreDescription = StoreDescription()
-    domains: tuple[DomainDescription, ...] = Field(default=(), alias="domain", max_length=8)
+    domains: tuple[DomainDescription, ...] = Field(default=(), alias="domain")
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -199,6 +217,27 @@ class MachineDescription(_Part):
         """The domUs that the store serves."""
         return tuple(domain for domain in self.domains if domain.quota_bytes)
 
+    @property
+    def memory_mib(self) -> int:
+        """QEMU's memory: as given, or else as much as is needed, rounded up."""
+        if self.qemu.memory_mib is not None:
+            return self.qemu.memory_mib
+        return max(_LEAST_MIB, -(-self._needed_mib // _STEP_MIB) * _STEP_MIB)
+
+    @property
+    def _needed_mib(self) -> int:
+        """By Xen, dom0 and all domUs."""
+        guests = self.dom0.memory_mib + sum(d.memory_mib + _DOMAIN_MIB for d in self.domains)
+        # a machine that is given more than it needs has a larger frame table all the same
+        total = max(guests + _XEN_MIB, self.qemu.memory_mib or 0)
+        return guests + _XEN_MIB + max(total - _XEN_MEASURED_MIB, 0) // _XEN_SHARE
+
+    @property
+    def virtio_devices(self) -> int:
+        """How many QEMU emulates: the machine's own, and the disks of the domUs."""
+        disks = sum(1 + (domain.swap_device.kind == "disk") for domain in self.domains)
+        return _OWN_TRANSPORTS + disks
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         for what in ("name", "address"):
@@ -214,11 +253,27 @@ class MachineDescription(_Part):
                 f"store.arena_bytes: {self.store.arena_bytes} is less than the sum of the "
                 f"domains' quotas, {quotas}: an accepted page could not be kept"
             )
-        needed = _XEN_MIB + self.dom0.memory_mib + sum(d.memory_mib + 8 for d in self.domains)
-        if needed > self.qemu.memory_mib:
+        # dom0 keeps the arena in a tmpfs, which may take half of its memory
+        if quotas and self.store.arena_bytes > self.dom0.memory_mib * _MIB // 2:
             raise ValueError(
-                f"qemu.memory_mib: {self.qemu.memory_mib} is too little for Xen, dom0 and "
-                f"{len(self.domains)} domUs, which need {needed}"
+                f"store.arena_bytes: {self.store.arena_bytes >> 20} MiB are more than half of "
+                f"dom0's {self.dom0.memory_mib} MiB, where the store keeps them: give "
+                f"{len(self.client_domains)} domUs lower quotas, or dom0 more memory"
+            )
+        if self._needed_mib > self.memory_mib:
+            raise ValueError(
+                f"qemu.memory_mib: {self.memory_mib} is too little for Xen, dom0 and "
+                f"{len(self.domains)} domUs, which need {self._needed_mib}"
+            )
+        if self.memory_mib > _BOARD_MIB:
+            raise ValueError(
+                f"qemu.memory_mib: the {self.memory_mib} that Xen, dom0 and {len(self.domains)} "
+                f"domUs need are more than {_BOARD_MIB}"
+            )
+        if self.virtio_devices > _TRANSPORTS:
+            raise ValueError(
+                f"domain: {len(self.domains)} domUs and their disks need {self.virtio_devices} "
+                f"virtio devices, and QEMU's virt board has {_TRANSPORTS}"
             )
         return self
 

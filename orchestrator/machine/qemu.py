@@ -43,6 +43,9 @@ ICOUNT_SHIFT = 1
 ICOUNT_DATE = "2030-01-01T00:00:00"
 """When a machine on the counted clock boots, UTC."""
 
+_LEAST_PORTS = 16
+"""Of the virtio-serial device, whose default of 31 sets up more queues than most machines use."""
+
 _KERNEL_ADDRESS = 0x49000000
 """Where guest-loader puts dom0's kernel: 144 MiB into RAM, clear of Xen and its device tree."""
 
@@ -99,12 +102,12 @@ def qemu_argv(
         "-nodefaults", "-no-user-config", "-display", "none",
         # virtualization=on gives EL2, where Xen runs; GICv3 is what Xen drives best
         "-machine", board,
-        *_memory(qemu.memory_mib, memory),
+        *_memory(description.memory_mib, memory),
         *(["-S", "-incoming", "defer"] if resumes else []),
         # a57: Armv8.0, so none of the pointer authentication that TCG is slow at
         "-cpu", qemu.cpu,
         "-smp", str(qemu.cpus),
-        "-m", f"{qemu.memory_mib}M",
+        "-m", f"{description.memory_mib}M",
         *_clock(description),
         # the modern transport: the legacy one cannot offer iommu_platform
         "-global", "virtio-mmio.force-legacy=false",
@@ -205,7 +208,7 @@ def _consoles(description: MachineDescription, paths: QemuPaths) -> list[str]:
     argv = [
         "-chardev", f"file,id=console.xen,path={_escaped(xen_dom0)}",
         "-serial", "chardev:console.xen",
-        *_virtio("virtio-serial-device", "id=ports", "max_ports=16"),
+        *_virtio("virtio-serial-device", "id=ports", f"max_ports={_ports(description)}"),
         # read over QMP by ringbuf-read: dom0 never waits for a slow reader
         "-chardev", f"ringbuf,id={STATISTICS_PORT},size={STATISTICS_BYTES}",
         "-device", f"virtserialport,chardev={STATISTICS_PORT},name={STATISTICS_PORT}",
@@ -217,6 +220,11 @@ def _consoles(description: MachineDescription, paths: QemuPaths) -> list[str]:
         argv += ["-chardev", f"file,id={name},path={path}"]
         argv += ["-device", f"virtserialport,chardev={name},name={name}"]
     return argv
+
+
+def _ports(description: MachineDescription) -> int:
+    """Port 0, which is kept for a console; statistics, the store's log, and the domUs' consoles."""
+    return max(_LEAST_PORTS, 3 + len(description.domains))
 
 
 def _network(description: MachineDescription) -> list[str]:

@@ -44,9 +44,10 @@ def run_experiment(
         UserError: before anything is built or booted.
         InfrastructureError: the artifacts could not be built.
     """
-    for variant in experiment.variants:
-        describe_machine(experiment, variant)  # a bad shape is known at once
-    parts = build_parts(progress, [variant.base_kernel for variant in experiment.variants])
+    # a bad shape is known at once
+    machines = [describe_machine(experiment, variant) for variant in experiment.variants]
+    kernels = [variant.base_kernel for variant in experiment.variants]
+    parts = build_parts(progress, kernels, machines)
     parts = with_patches(parts, experiment.variants, patches, progress)
     manifest = manifest_of(experiment, file, parts)
     resumed = None

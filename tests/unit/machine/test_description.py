@@ -7,6 +7,7 @@ from orchestrator.machine import (
     DomainDescription,
     MachineDescription,
     StoreDescription,
+    SwapDevice,
     address_of,
 )
 
@@ -25,7 +26,8 @@ def test_the_machine_in_the_tree_is_valid():
     [
         ("[qemu]\ncpuz = 2\n", "qemu.cpuz: unknown key"),
         ("[qemu]\ncpus = 0\n", "qemu.cpus = 0: .*greater than or equal to 1"),
-        ("[dom0]\nmemory_mib = 4096\n", "qemu.memory_mib: 2048 is too little"),
+        ("[qemu]\nmemory_mib = 2048\n[dom0]\nmemory_mib = 4096\n", "2048 is too little for Xen"),
+        ("[dom0]\nmemory_mib = 65536\n", "qemu.memory_mib: .* are more than 65536"),
         ("[store\n", "not valid TOML"),
         ('[[domain]]\nname = "store"\naddress = "10.0.2.101"\n', "store is taken"),
         ('[[domain]]\nname = "a"\naddress = "10.0.2.15"\n', "domain.0.address"),
@@ -59,6 +61,58 @@ def test_the_arena_holds_the_sum_of_the_quotas():
 def test_a_domain_without_a_quota_is_no_client_of_the_store():
     machine = MachineDescription().with_domains([domain(0), domain(1, quota_bytes=0)])
     assert [one.name for one in machine.client_domains] == ["domU1"]
+
+
+def machine_of(number: int, **values: object) -> MachineDescription:
+    store = StoreDescription(arena_bytes=number * (16 << 20))
+    machine = MachineDescription.load().with_domains([]).with_store(store)
+    domains = [domain(n, quota_bytes=16 << 20, **values) for n in range(number)]
+    return machine.with_domains(domains)
+
+
+@pytest.mark.parametrize(
+    ("number", "memory_mib", "machine_mib"),
+    [
+        (2, 64, 2048),  # no less than that: what was measured before stays comparable
+        (2, 512, 2048),
+        (8, 64, 2048),
+        (8, 136, 2048),
+        (8, 256, 2816),
+        (8, 512, 4864),
+    ],
+)
+def test_the_machines_memory_follows_from_its_guests(number, memory_mib, machine_mib):
+    machine = machine_of(number, memory_mib=memory_mib)
+    assert machine.qemu.memory_mib is None
+    assert machine.memory_mib == machine_mib
+    guests = machine.dom0.memory_mib + number * memory_mib
+    assert machine.memory_mib - guests > 96 + (machine.memory_mib - 2048) // 64
+
+
+def test_memory_that_is_given_stays_and_must_be_enough():
+    given = MachineDescription.load().qemu.model_copy(update={"memory_mib": 3000})
+    machine = MachineDescription.load().model_copy(update={"qemu": given})
+    assert machine.memory_mib == 3000
+    with pytest.raises(UserError, match=r"3000 is too little for Xen, dom0 and 8 domUs") as caught:
+        machine.with_domains([domain(n, memory_mib=512, quota_bytes=0) for n in range(8)])
+    assert "\n" not in str(caught.value)
+
+
+def test_more_disks_than_the_board_has_places_are_refused():
+    assert machine_of(11).virtio_devices == 31
+    with pytest.raises(UserError, match=r"12 domUs .* need 33 virtio devices") as caught:
+        machine_of(12)
+    assert "\n" not in str(caught.value)
+    # a disk that dom0 makes is none of QEMU's
+    assert machine_of(12, swap_device=SwapDevice(kind="zram")).virtio_devices == 21
+
+
+def test_an_arena_that_dom0_cannot_hold_is_refused():
+    store = StoreDescription(arena_bytes=8 * (64 << 20))
+    machine = MachineDescription.load().with_domains([]).with_store(store)
+    with pytest.raises(UserError, match=r"512 MiB are more than half of dom0's 512 MiB") as caught:
+        machine.with_domains([domain(n) for n in range(8)])
+    assert "\n" not in str(caught.value)
 
 
 def test_ethernet_addresses_differ():

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.machine import MachineDescription, MachineFiles
+from orchestrator.machine import (
+    DomainDescription,
+    MachineDescription,
+    MachineFiles,
+    SwapDevice,
+    address_of,
+)
 from orchestrator.machine.disks import Disk
 from orchestrator.machine.qemu import STATISTICS_BYTES, QemuPaths, qemu_argv
 
@@ -87,6 +93,62 @@ def test_what_is_only_read_is_read_only(argv):
 def test_a_serial_that_virtio_would_cut_off_is_refused():
     with pytest.raises(ValueError, match="longer than 20"):
         Disk("x" * 21, Path("/d"), "raw", readonly=True)
+
+
+@pytest.fixture
+def many() -> list[str]:
+    """The command of a machine with eight domUs of 512 MiB."""
+    domains = [
+        DomainDescription(
+            name=f"domU{n + 1}", address=address_of(n), memory_mib=512, quota_bytes=16 << 20
+        )
+        for n in range(8)
+    ]
+    machine = MachineDescription.load().with_domains(domains)
+    disks = [
+        *(Disk(f"scratch.{one.name}", Path(f"/r/{one.name}"), "raw", False) for one in domains),
+        *DISKS,
+    ]
+    return qemu_argv(machine, FILES, disks, QemuPaths(Path("/p/qmp"), Path("/r/console")))
+
+
+def test_eight_domains_have_a_console_and_a_port_each(many):
+    names = [f"domU{n + 1}" for n in range(8)]
+    files = [value for value in values(many, "-chardev") if value.startswith("file,")]
+    assert [value.rsplit("/", 1)[1] for value in files] == [
+        "xen-dom0.log",
+        *(f"{name}.log" for name in names),
+        "store.log",
+    ]
+    devices = values(many, "-device")
+    ports = [value for value in devices if value.startswith("virtserialport")]
+    assert len(ports) == len(set(ports)) == 10
+    (serial,) = (value for value in devices if value.startswith("virtio-serial-device"))
+    (room,) = (part for part in serial.split(",") if part.startswith("max_ports="))
+    # port 0 is a console's
+    assert int(room.removeprefix("max_ports=")) > len(ports)
+    (network,) = values(many, "-netdev")
+    assert network.count("hostfwd=tcp:127.0.0.1:0-10.0.2.") == 9
+    assert len([value for value in devices if "serial=scratch.domU" in value]) == 8
+
+
+def test_there_are_as_many_ports_as_the_domains_need():
+    domains = [
+        DomainDescription(
+            name=f"d{n}", address=address_of(n), quota_bytes=0, swap_device=SwapDevice(kind="none")
+        )
+        for n in range(15)
+    ]
+    machine = MachineDescription.load().with_domains(domains)
+    argv = qemu_argv(machine, FILES, DISKS, QemuPaths(Path("/p/qmp"), Path("/r/console")))
+    devices = values(argv, "-device")
+    assert len([one for one in devices if one.startswith("virtserialport")]) == 17
+    assert any(one.startswith("virtio-serial-device") and "max_ports=18" in one for one in devices)
+
+
+def test_qemus_memory_is_the_machines(argv, many):
+    assert values(argv, "-m") == ["2048M"]
+    assert values(many, "-m") == ["4864M"]
 
 
 def test_a_counted_clock_has_one_cpu_and_no_input_from_outside():
