@@ -5,13 +5,13 @@ from orchestrator.workloads.kernel_compile import (
     CHECKPOINT_SECONDS,
     CompileResult,
     KernelCompile,
-    Watcher,
 )
 from orchestrator.workloads.memory_watch import MemoryWatch, build_memwatch
 from orchestrator.workloads.page_churn import Churned, PageChurn, RunningChurn
 from orchestrator.workloads.page_loop import PageLoop, PageLoops
 from orchestrator.workloads.page_stream import PageStream
 from orchestrator.workloads.pagegen import Kind, PageJob, build_pagegen, start_pagegen
+from orchestrator.workloads.together import Watcher
 
 __all__ = [
     "CHECKPOINT_SECONDS",

@@ -11,19 +11,18 @@ loses no work. In a domU::
 from __future__ import annotations
 
 import shlex
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from orchestrator.artifacts.context import checkout, read_list
 from orchestrator.deadline import Deadline
-from orchestrator.errors import GuestError, GuestHung, WorkloadFailed
+from orchestrator.errors import WorkloadFailed
 from orchestrator.machine import DetachedJob, DomainHandle, Machine
+from orchestrator.workloads.together import Nobody, Together, Watcher, failure, release
 
-__all__ = ["CHECKPOINT_SECONDS", "CompileResult", "KernelCompile", "Watcher", "make_arguments"]
+__all__ = ["CHECKPOINT_SECONDS", "CompileResult", "KernelCompile", "make_arguments"]
 
 JOB = "/mnt/scratch/compile"
 _TREE = "/work/linux"
@@ -80,24 +79,6 @@ _STOP = "kill $saver; checkpoint; rm times.now"
 _ONE_SESSION = "rm -f times"
 
 
-class Watcher(Protocol):
-    """What looks on while a workload runs, such as the metrics collector."""
-
-    def note(self, note: str, /) -> None:
-        """Take down that something happened now."""
-
-    def check(self) -> None:
-        """Raise if going on has become pointless."""
-
-
-class _Nobody:
-    def note(self, note: str, /) -> None:
-        """Forget it."""
-
-    def check(self) -> None:
-        """Never mind."""
-
-
 @dataclass(frozen=True)
 class CompileResult:
     """What one domU made of it."""
@@ -136,6 +117,8 @@ class KernelCompile:
     """Where a build fails, wait for the other domUs' ends before it is told."""
     asking: Callable[[], AbstractContextManager[object]] = nullcontext
     """Held while a domU is asked something."""
+    timed: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Held from just before the barrier until the last domU's end."""
     arguments: Sequence[str] = field(default_factory=lambda: make_arguments())
 
     def run(
@@ -151,15 +134,17 @@ class KernelCompile:
             WorkloadFailed: make failed in a domU; its last lines are included.
             GuestPanic, GuestHung, InfrastructureError: as the machine has it.
         """
-        watcher = watcher or _Nobody()
+        watcher = watcher or Nobody()
         prepare = deadline.within(_PREPARE_SECONDS)
         calls = [lambda domain=domain: self._prepare(domain, prepare) for domain in domains]
         with self.asking():
             jobs = dict(zip((d.name for d in domains), machine.in_parallel(calls), strict=True))
-            started = _release(machine, list(jobs.values()), prepare)
-        watcher.note("workload-started")
-        ended = self._wait(machine, jobs, deadline, watcher)
-        watcher.note("workload-ended")
+        with self.timed():
+            with self.asking():
+                started = release(machine, list(jobs.values()), prepare)
+            watcher.note("workload-started")
+            ended = self._wait(machine, jobs, deadline, watcher)
+            watcher.note("workload-ended")
         with self.asking():
             return {name: _collect(jobs[name], ended[name] - started, deadline) for name in jobs}
 
@@ -207,47 +192,15 @@ class KernelCompile:
         watcher: Watcher,
     ) -> dict[str, float]:
         """Host seconds at which each job was seen to have ended; all well."""
-        ended: dict[str, float] = {}
-        failures: list[WorkloadFailed] = []
-        while len(ended) < len(jobs):
-            machine.check_all()
-            watcher.check()
-            due = [name for name in jobs if name not in ended and jobs[name].is_due()]
-            for name in due:
-                with self.asking():
-                    status = jobs[name].poll(deadline=deadline)
-                    if status:
-                        failures.append(_failure(name, jobs[name], status))
-                if failures and not self.patient:
-                    raise failures[0]
-                if status is not None:
-                    ended[name] = time.monotonic()
-            if deadline.expired:
-                late = ", ".join(sorted(jobs.keys() - ended.keys()))
-                raise GuestHung(f"{late}: the build did not end before its deadline")
-            if len(ended) < len(jobs):
-                time.sleep(self.poll_seconds)
-        if failures:
-            raise failures[0]
-        return ended
+        together = Together(
+            "the build", _failure, self.patient, self.poll_seconds, asking=self.asking
+        )
+        return together.wait(machine, jobs, deadline, watcher)
 
 
 def make_arguments() -> list[str]:
     """The variables that every make of the kernel tree is given."""
     return read_list(checkout() / "testbed/images/workload/make-arguments.txt")
-
-
-def _release(machine: Machine, jobs: Sequence[DetachedJob], deadline: Deadline) -> float:
-    """Start all jobs at one barrier; returns the host's monotonic seconds."""
-    barrier = threading.Barrier(len(jobs))
-
-    def start(job: DetachedJob) -> float:
-        barrier.wait(deadline.remaining)
-        moment = time.monotonic()
-        job.go(deadline=deadline)
-        return moment
-
-    return min(machine.in_parallel([lambda job=job: start(job) for job in jobs]))  # type: ignore[misc]
 
 
 def _collect(job: DetachedJob, wall_seconds: float, deadline: Deadline) -> CompileResult:
@@ -277,8 +230,4 @@ def _command_of(target: str) -> str:
 
 
 def _failure(name: str, job: DetachedJob, status: int) -> WorkloadFailed:
-    try:
-        log = job.log(lines=15)
-    except GuestError as error:
-        log = f"(not to be had: {error})"
-    return WorkloadFailed(f"{name}: make ended with status {status}; its log ends:\n{log}")
+    return failure(name, "make", job, status)

@@ -198,7 +198,7 @@ MACHINE = SimpleNamespace(check_all=lambda: None)
 
 def wait(jobs, **fields):
     workload = KernelCompile(["lib/idr.o"], poll_seconds=0.01, **fields)
-    return workload._wait(MACHINE, jobs, soon(), kernel_compile._Nobody())
+    return workload._wait(MACHINE, jobs, soon(), kernel_compile.Nobody())
 
 
 def test_a_failed_build_is_told_at_once():
