@@ -4,6 +4,7 @@
 """
 
 from orchestrator.machine.console import ConsoleLog
+from orchestrator.machine.cpu_time import DOM0, CpuTime
 from orchestrator.machine.description import (
     DEFAULT_KERNEL,
     DEFAULT_MACHINE,
@@ -30,9 +31,11 @@ from orchestrator.machine.store import Store
 __all__ = [
     "DEFAULT_KERNEL",
     "DEFAULT_MACHINE",
+    "DOM0",
     "ICOUNT_DATE",
     "CommandResult",
     "ConsoleLog",
+    "CpuTime",
     "DetachedJob",
     "Dom0",
     "Dom0Description",

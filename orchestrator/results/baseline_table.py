@@ -23,10 +23,11 @@ COLUMNS = (
     "payload, KB",
     "in domUs, KB",
     "in dom0, KB",
+    "dom0 CPU, s",
     "reduction",
     "net",
 )
-ROOM = (8, 7, 7, 7, 8, 8, 7, 7, 9, 7)
+ROOM = (7, 7, 7, 7, 8, 8, 7, 7, 6, 9, 6)
 """For a figure and the longest word above it, in characters."""
 
 
@@ -48,7 +49,8 @@ class BaselineRow:
 def baseline_table(summary: Summary) -> Table:
     """Time, pages, and where how much memory is spent on them."""
     rows = list(baseline_rows(summary.variants))
-    table = swap_table(summary, [row.title for row in rows], zip(COLUMNS, ROOM, strict=True))
+    columns = zip(COLUMNS, ROOM, strict=True)
+    table = swap_table(summary, [row.title for row in rows], columns, tight=True)
     for row in rows:
         table.add_row(row.title, *row.figures, style="" if row.good else "red")
     return table
@@ -69,6 +71,7 @@ def baseline_rows(variants: Sequence[VariantSummary]) -> Iterator[BaselineRow]:
                 _kilobytes(one.payload_bytes),
                 _kilobytes(one.frontend_bytes),
                 _kilobytes(one.store_footprint_bytes),
+                MISSING if one.dom0_cpu_seconds is None else f"{one.dom0_cpu_seconds:,.1f}",
                 percent(one.reduction),
                 percent(one.net_reduction),
             ),

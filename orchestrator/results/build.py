@@ -109,6 +109,7 @@ def summarise_variant(
         table_entries=peak.table.entries if peak else None,
         sharing_histogram=dict(table.sharing_histogram) if table else None,
         wall_seconds=outcome.wall_seconds,
+        dom0_cpu_seconds=outcome.dom0_cpu_seconds,
         peak=_peak_figures(peak, source, samples) or _swap_peak_figures(kept),
         books=BooksFigures(
             marks=books.marks,

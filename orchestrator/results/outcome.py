@@ -139,6 +139,8 @@ class DomainOutcome(Entry):
     swapped_out_pages: Pages | None = None
     """While the workload ran, wherever to."""
     swapped_in_pages: Pages | None = None
+    cpu_seconds: Seconds | None = None
+    """That it computed from the barrier to the last domU's end, as Xen counts it."""
     digests: dict[str, str] | None = None
     """SHA-256 of every object, by its name."""
     latency: Latency = Latency()
@@ -165,6 +167,8 @@ class VariantOutcome(Entry):
     """The failure message, with the consoles' last lines."""
     wall_seconds: Seconds | None = None
     domains: list[DomainOutcome] = Field(default_factory=list)
+    dom0_cpu_seconds: Seconds | None = None
+    """Like the domUs' ``cpu_seconds``."""
     reference_digests: dict[str, str] | None = None
     """SHA-256 of every object of the run that did not swap."""
     store_requests_per_second: Seconds | None = None

@@ -35,18 +35,25 @@ def stream_table(summary: Summary) -> Table:
     return table
 
 
-def swap_table(summary: Summary, names: Iterable[str], columns: Iterable[tuple[str, int]]) -> Table:
+def swap_table(
+    summary: Summary,
+    names: Iterable[str],
+    columns: Iterable[tuple[str, int]],
+    *,
+    tight: bool = False,
+) -> Table:
     """An empty table of ways to swap.
 
     Args:
         names: of the rows; no word of them is broken.
         columns: each name, and its room in characters.
+        tight: one space between columns, not two.
     """
     table = Table(
         title=f"{summary.experiment}: run {summary.run_id}",
         box=box.SIMPLE_HEAD,
         title_justify="left",
-        padding=(0, 0, 0, 1),
+        padding=(0, 0, 0, 0 if tight else 1),
     )
     longest = max((len(word) for name in names for word in name.split()), default=0)
     table.add_column("swap", min_width=longest, overflow="fold")

@@ -52,6 +52,8 @@ class DomainSummary(Entry):
     swapped_out_pages: int | None = None
     """While the workload ran, wherever to; null where not counted."""
     swapped_in_pages: int | None = None
+    cpu_seconds: float | None = None
+    """That it computed from the barrier to the last domU's end, as Xen counts it."""
     exit_code: int | None
     counters: dict[str, int] | None
     """Its counters at its last MARK: one per reason of refusal, among others."""
@@ -168,6 +170,9 @@ class VariantSummary(Entry):
     sharing_histogram: dict[str, int] | None
     """Sharing page entries by their number of sharing domains, at the peak."""
     wall_seconds: float | None
+    dom0_cpu_seconds: float | None = None
+    """What dom0 computed from the barrier to the last domU's end, as Xen counts it: it
+    keeps pages, and it serves the domUs' disks."""
     peak: PeakFigures | None
     books: BooksFigures
     digests: DigestFigures

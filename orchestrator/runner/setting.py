@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from random import Random
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import TestbedError
@@ -20,6 +21,8 @@ from orchestrator.workloads import DomainSwap
 __all__ = ["CONTROL_SECONDS", "Measured", "Setting", "sampled"]
 
 CONTROL_SECONDS = 60.0
+_MOST_SKEW = 1.0
+"""Seconds of a domU's clock."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,17 @@ class Setting:
         return {name: hashlib.sha512(f"{self.seed} {name}".encode()).digest() for name in names}
 
     @property
+    def skew(self) -> dict[str, float]:
+        """How long each domU waits at first, where repetitions are to differ."""
+        seed = self.variant.seed
+        if seed is None:
+            return {}
+        return {
+            one.name: Random(f"{seed} {one.name}").uniform(0, _MOST_SKEW)  # noqa: S311 - no secret
+            for one in self.experiment.domains_of(self.variant)
+        }
+
+    @property
     def uses_store(self) -> bool:
         """Whether swapped pages go to the store."""
         return self.variant.swap == "pageshare"
@@ -81,6 +95,7 @@ class Measured:
 
     domains: list[DomainOutcome] = field(default_factory=list)
     peak: dict[str, object] | None = None
+    dom0_cpu_seconds: float | None = None
     faults: list[FaultOutcome] = field(default_factory=list)
     builds: int | None = None
     hostile: HostileFigures | None = None

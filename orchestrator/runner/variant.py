@@ -57,6 +57,7 @@ class VariantRun:
             reason=reason,
             wall_seconds=time.monotonic() - started,
             domains=self.measured.domains,
+            dom0_cpu_seconds=self.measured.dom0_cpu_seconds,
             reference_digests=setting.reference,
             faults=self.measured.faults,
             builds=self.measured.builds,

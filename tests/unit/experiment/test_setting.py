@@ -10,7 +10,6 @@ from orchestrator.build import with_patches
 from orchestrator.errors import UserError
 from orchestrator.experiment import load_experiment, shipped_or_given
 from orchestrator.runner import describe_machine
-from orchestrator.runner.compile import _skew
 from orchestrator.runner.setting import Setting
 
 
@@ -49,8 +48,8 @@ def test_seeds_follow_from_the_seed_alone_and_differ_between_domains():
 
 
 def test_domains_begin_apart_only_where_repetitions_are_to_differ():
-    assert _skew(setting("repeatability")) == {}
-    first, again = (_skew(setting("repeatability", seed=3)) for _ in range(2))
+    assert setting("repeatability").skew == {}
+    first, again = (setting("repeatability", seed=3).skew for _ in range(2))
     assert first == again
     assert len(set(first.values())) == 2
 
