@@ -24,6 +24,9 @@ METRICS_OF: Mapping[str, frozenset[str]] = {
             "load_median_microseconds",
         }
     ),
+    "working-set": frozenset(
+        {"guest_seconds", "pages_out", "pages_in", "payload_bytes", "footprint_bytes"}
+    ),
     "page-stream": frozenset(
         {"out_per_second", "in_per_second", "payload_bytes", "footprint_bytes"}
     ),

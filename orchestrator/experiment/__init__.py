@@ -12,7 +12,7 @@ from orchestrator.experiment.model import (
     Store,
 )
 from orchestrator.experiment.variant import SlowDisk, Swap, Variant
-from orchestrator.experiment.workload import Mix, Workload, WorkloadKind
+from orchestrator.experiment.workload import Mix, Shares, Workload, WorkloadKind
 
 __all__ = [
     "Domain",
@@ -21,6 +21,7 @@ __all__ = [
     "FaultKind",
     "Limits",
     "Mix",
+    "Shares",
     "SlowDisk",
     "Statistics",
     "Store",

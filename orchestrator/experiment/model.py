@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from orchestrator.errors import UserError
 from orchestrator.experiment.table import KernelArguments, Name, Table
 from orchestrator.experiment.variant import Variant
-from orchestrator.experiment.workload import Workload
+from orchestrator.experiment.workload import Workload, WorkloadKind
 
 __all__ = [
     "Domain",
@@ -27,6 +27,8 @@ __all__ = [
 
 MIB = 1024 * 1024
 PAGE_SIZE = 4096
+KERNEL_MIB = 32
+"""What a domU's kernel and its few processes need beside a working set."""
 
 
 class Domain(Table):
@@ -43,7 +45,7 @@ class Domain(Table):
     """Pages are shared inside a group only."""
     kernel_arguments: KernelArguments = ()
     """Further words for its kernel's command line."""
-    workload: Literal["kernel-compile", "page-stream", "churn", "pages"] | None = None
+    workload: Literal[WorkloadKind, "pages"] | None = None
     """What it does: the experiment's workload where left out; ``pages``: it fills
     pages, has them reclaimed and verifies them, over and over, until the end."""
     pages: int = Field(default=4096, ge=64, le=1 << 20)
@@ -213,6 +215,8 @@ def _check_variant(experiment: Experiment, variant: Variant) -> None:
     domains = experiment.domains_of(variant)
     if all(domain.pages_only for domain in domains):
         raise ValueError(f"variant {variant.name}: no domain has the workload {kind!r}")
+    if kind == "working-set":
+        _check_working_set(experiment, variant)
     if variant.swap != "pageshare" and kind == "churn":
         raise ValueError(
             f"variant {variant.name}: swap = {variant.swap!r} is not for the workload 'churn'"
@@ -240,4 +244,26 @@ def _check_variant(experiment: Experiment, variant: Variant) -> None:
             raise ValueError(
                 f"variant {variant.name}: fault {fault.kind}: {fault.domain!r} is no domain "
                 "of it whose workload is 'pages'"
+            )
+
+
+def _check_working_set(experiment: Experiment, variant: Variant) -> None:
+    """``ValueError`` where a domU has no room for its set, or does something else."""
+    pages = experiment.workload.pages or 0
+    size = -(-pages * PAGE_SIZE // MIB)
+    for domain in experiment.domains_of(variant):
+        where = f"variant {variant.name}, domain {domain.name}"
+        if domain.pages_only:
+            raise ValueError(f"{where}: workload = 'pages' does not go with 'working-set'")
+        memory = variant.memory_mib or domain.memory_mib
+        if variant.swap == "none" and memory < size + KERNEL_MIB:
+            raise ValueError(
+                f"{where}: without swap, the {size} MiB of workload.pages = {pages} need "
+                f"memory_mib = {size + KERNEL_MIB} or more, and it has {memory}"
+            )
+        # the first page of a swap device is no slot
+        if variant.swap != "none" and domain.swap_mib <= size:
+            raise ValueError(
+                f"{where}: swap_mib = {domain.swap_mib} does not hold the {size} MiB of "
+                f"workload.pages = {pages}; it must be more than that"
             )

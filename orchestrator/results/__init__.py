@@ -24,6 +24,7 @@ from orchestrator.results.outcome import (
     VariantFile,
     VariantOutcome,
     Verdict,
+    WorkingSetFigures,
 )
 from orchestrator.results.read import Run, read_run
 from orchestrator.results.summary import DomainSummary, Summary, VariantSummary
@@ -53,6 +54,7 @@ __all__ = [
     "VariantOutcome",
     "VariantSummary",
     "Verdict",
+    "WorkingSetFigures",
     "finish_run",
     "new_run_id",
     "read_run",

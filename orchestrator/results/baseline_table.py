@@ -1,4 +1,4 @@
-"""The table of builds that swap in different ways: a row for each variant."""
+"""The table of work that swaps in different ways: a row for each variant."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ ROOM = (7, 7, 7, 7, 8, 8, 7, 7, 6, 9, 6)
 
 
 def compares_swaps(summary: Summary) -> bool:
-    """Whether domUs that build swap elsewhere than to the store, in some variant."""
+    """Whether domUs do the same work and swap elsewhere than to the store, in some variant."""
     others = any(variant.swap != "pageshare" for variant in summary.variants)
-    return summary.workload == "kernel-compile" and others
+    return summary.workload == "working-set" or (summary.workload == "kernel-compile" and others)
 
 
 @dataclass(frozen=True)

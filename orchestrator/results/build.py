@@ -20,7 +20,7 @@ from orchestrator.metrics.series import seconds_of
 from orchestrator.metrics.swap import SwapSample
 from orchestrator.metrics.swap_peak import SwapPeak, decompose_swap, find_swap_peak, swap_moments
 from orchestrator.results.completeness import sampling_figures, service_figures
-from orchestrator.results.digests import DigestComparison, compare_digests
+from orchestrator.results.digests import DigestComparison, compare_digests, compare_rounds
 from orchestrator.results.manifest import now
 from orchestrator.results.outcome import DomainOutcome, VariantFile, VariantOutcome, Verdict
 from orchestrator.results.read import Run
@@ -154,12 +154,16 @@ def _choose_peak(
 
 
 def _compare(outcome: VariantOutcome) -> DigestComparison:
+    partial = outcome.verdict != "OK"
+    rounds = {one.name: one.digests for one in outcome.domains if one.workload == "working-set"}
+    if rounds:
+        return compare_rounds(rounds, outcome.reference_digests, partial=partial)
     digests = {
         domain.name: domain.digests
         for domain in outcome.domains
         if domain.workload == "kernel-compile"
     }
-    return compare_digests(digests, outcome.reference_digests, partial=outcome.verdict != "OK")
+    return compare_digests(digests, outcome.reference_digests, partial=partial)
 
 
 def _most_counted(marks: Sequence[MarkRecord]) -> dict[str, dict[str, int]]:

@@ -1,11 +1,11 @@
-"""Compare what the domUs built: with each other, and with a run that did not swap."""
+"""Compare what the domUs built or read: with each other, and with what did not swap."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["DigestComparison", "compare_digests"]
+__all__ = ["DigestComparison", "compare_digests", "compare_rounds", "of_domain"]
 
 
 @dataclass(frozen=True)
@@ -49,3 +49,34 @@ def compare_digests(
     complete = bool(reference) and bool(known) and len(known) == len(domains)
     equal = False if differing else (True if complete else None)
     return DigestComparison(equal, len(right), names, bool(reference), differing)
+
+
+def of_domain(domain: str, item: str) -> str:
+    """The name of a domU's item among those of all domUs."""
+    return f"{domain}: {item}"
+
+
+def compare_rounds(
+    domains: Mapping[str, Mapping[str, str] | None],
+    reference: Mapping[str, str] | None,
+    *,
+    partial: bool = False,
+) -> DigestComparison:
+    """Compare what each domain's rounds read with what they must, each with its own.
+
+    Args:
+        reference: by :func:`of_domain`.
+        partial: some rounds may be missing; those that exist must be equal.
+    """
+    known = tuple(name for name, digests in domains.items() if digests)
+    found = {
+        of_domain(name, item): digest
+        for name in known
+        for item, digest in (domains[name] or {}).items()
+    }
+    right = reference or {}
+    items = sorted(set(right) & set(found) if partial else set(right) | set(found))
+    differing = tuple(item for item in items if right and found.get(item) != right.get(item))
+    complete = bool(right) and len(known) == len(domains)
+    equal = False if differing else (True if complete and known else None)
+    return DigestComparison(equal, len(right) or None, known, bool(right), differing)

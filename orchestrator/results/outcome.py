@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from orchestrator.experiment.variant import Swap
+from orchestrator.experiment.workload import WorkloadKind
 from orchestrator.metrics.records import Peak
 from orchestrator.results.manifest import SCHEMA_VERSION, Entry
 
@@ -25,6 +26,7 @@ __all__ = [
     "VariantFile",
     "VariantOutcome",
     "Verdict",
+    "WorkingSetFigures",
 ]
 
 Verdict = Literal["OK", "WORKLOAD_FAILED", "GUEST_PANIC", "GUEST_HUNG", "INFRA_FAILED", "INVALID"]
@@ -89,6 +91,20 @@ class ChurnFigures(Entry):
     """That came back with other bytes."""
 
 
+class WorkingSetFigures(Entry):
+    """What was done to a working set, each page of 4096 bytes."""
+
+    pages: Pages
+    rounds: int
+    """In which every page was touched once; it was filled before, and read once more."""
+    rewrites: Pages
+    """Touches that gave a page new content."""
+    verified: Pages
+    """Touches that compared every byte of a page: all others."""
+    fill_seconds: Seconds
+    """The part of the time that filling it took, on the clock that the guest had."""
+
+
 class HostileFigures(Entry):
     """What a store that lies did, and what the frontend that it lied to made of it."""
 
@@ -126,7 +142,7 @@ class DomainOutcome(Entry):
     """What one domU's workload came to. Clocks are never mixed: null where not read."""
 
     name: str
-    workload: Literal["kernel-compile", "page-stream", "churn", "pages"] = "kernel-compile"
+    workload: Literal[WorkloadKind, "pages"] = "kernel-compile"
     exit_code: int | None = None
     guest_seconds: Seconds | None = None
     """By the guest's own clock."""
@@ -142,12 +158,14 @@ class DomainOutcome(Entry):
     cpu_seconds: Seconds | None = None
     """That it computed from the barrier to the last domU's end, as Xen counts it."""
     digests: dict[str, str] | None = None
-    """SHA-256 of every object, by its name."""
+    """SHA-256 of every object, by its name; of a working set, 64 bits of what each round
+    read."""
     latency: Latency = Latency()
     rounds: int | None = None
     """Of ``pages``: how many were complete and good, as far as they were told."""
     page_stream: PageStreamFigures | None = None
     churn: ChurnFigures | None = None
+    working_set: WorkingSetFigures | None = None
 
 
 class VariantOutcome(Entry):
@@ -170,7 +188,8 @@ class VariantOutcome(Entry):
     dom0_cpu_seconds: Seconds | None = None
     """Like the domUs' ``cpu_seconds``."""
     reference_digests: dict[str, str] | None = None
-    """SHA-256 of every object of the run that did not swap."""
+    """SHA-256 of every object of the run that did not swap; of working sets, what the
+    same program reads that holds none, by domU and round."""
     store_requests_per_second: Seconds | None = None
     """Requests a second served to one domU, where the run measured it."""
     faults: list[FaultOutcome] = Field(default_factory=list)

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from orchestrator.experiment.variant import Swap
+from orchestrator.experiment.workload import WorkloadKind
 from orchestrator.results.manifest import SCHEMA_VERSION, Entry
 from orchestrator.results.outcome import (
     ChurnFigures,
@@ -17,6 +18,7 @@ from orchestrator.results.outcome import (
     Latency,
     PageStreamFigures,
     Verdict,
+    WorkingSetFigures,
 )
 
 __all__ = [
@@ -58,11 +60,12 @@ class DomainSummary(Entry):
     counters: dict[str, int] | None
     """Its counters at its last MARK: one per reason of refusal, among others."""
     latency: Latency
-    workload: Literal["kernel-compile", "page-stream", "churn", "pages"] = "kernel-compile"
+    workload: Literal[WorkloadKind, "pages"] = "kernel-compile"
     rounds: int | None = None
     """Of ``pages``: how many were complete and good, as far as they were told."""
     page_stream: PageStreamFigures | None = None
     churn: ChurnFigures | None = None
+    working_set: WorkingSetFigures | None = None
 
     @property
     def workload_seconds(self) -> float | None:
@@ -93,7 +96,8 @@ class BooksFigures(Entry):
 
 
 class DigestFigures(Entry):
-    """The objects that were built, compared between the domUs and with the run without swap."""
+    """The objects that were built, compared between the domUs and with the run without swap;
+    or what rounds over working sets read, compared with what they must."""
 
     objects: int | None
     compared_domains: list[str]
@@ -200,7 +204,7 @@ class Summary(Entry):
     schema_version: Literal[1] = SCHEMA_VERSION
     run_id: str
     experiment: str
-    workload: Literal["kernel-compile", "page-stream", "churn"] = "kernel-compile"
+    workload: WorkloadKind = "kernel-compile"
     timing: Literal["realtime", "icount"] = "realtime"
     """Which clock the guests had: figures of one are never compared with the other's."""
     created_at: str

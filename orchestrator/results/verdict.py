@@ -109,7 +109,8 @@ def _proof_against(outcome: VariantOutcome, proof: Proof) -> list[str]:
         )
     if differing := proof.digests.differing:
         more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
-        reasons.append(f"objects differ: {', '.join(differing[:4])}{more}")
+        what = "what rounds read differs" if _worked(outcome) else "objects differ"
+        reasons.append(f"{what}: {', '.join(differing[:4])}{more}")
     if outcome.hostile is not None:
         return reasons + _churned_wrong(outcome)  # the rest is what lies are for
     for name, counts in proof.counters.items():
@@ -158,6 +159,10 @@ def _proof_missing(outcome: VariantOutcome, proof: Proof) -> list[str]:
         for one in streams
         if one.page_stream is None or not (one.page_stream.out_pages and one.page_stream.in_pages)
     ]
+    if _worked(outcome):
+        if proof.digests.equal is None:
+            reasons.append("what the rounds read could not be compared: digests are missing")
+        return reasons
     compiled = [one for one in outcome.domains if one.workload == "kernel-compile"]
     if proof.digests.equal is None and (compiled or not outcome.domains):
         what = (
@@ -170,9 +175,9 @@ def _proof_missing(outcome: VariantOutcome, proof: Proof) -> list[str]:
 
 
 def _swap_missing(outcome: VariantOutcome, proof: Proof) -> list[str]:
-    """Of a build without a store: that pages went where the variant says."""
-    compiled = any(one.workload == "kernel-compile" for one in outcome.domains)
-    if outcome.swap == "pageshare" or not compiled:
+    """Of work without a store: that pages went where the variant says."""
+    kinds = ("kernel-compile", "working-set")
+    if outcome.swap == "pageshare" or not any(one.workload in kinds for one in outcome.domains):
         return []
     if outcome.swap == "none":
         return ["a domU swapped, which it must not"] if proof.swapped else []
@@ -181,6 +186,11 @@ def _swap_missing(outcome: VariantOutcome, proof: Proof) -> list[str]:
     if outcome.swap != "disk" and not proof.peak_known:
         return [f"no page was kept by {outcome.swap}, so there is nothing to measure"]
     return []
+
+
+def _worked(outcome: VariantOutcome) -> bool:
+    """Whether its domUs had working sets."""
+    return any(one.workload == "working-set" for one in outcome.domains)
 
 
 def _churn_missing(outcome: VariantOutcome) -> list[str]:

@@ -12,6 +12,7 @@ from orchestrator.progress import Progress
 from orchestrator.provenance import manifest_of
 from orchestrator.reference import reference_digests
 from orchestrator.results import RunFolder, Summary, finish_run, read_run
+from orchestrator.runner.expected import expected_rounds
 from orchestrator.runner.setting import Setting
 from orchestrator.runner.shape import describe_machine
 from orchestrator.runner.variant import VariantRun
@@ -68,6 +69,8 @@ def run_experiment(
             kept = done.variants.get(variant.name)
             if kept and kept.outcome.verdict == variant.expect:
                 continue
+            if experiment.workload.kind == "working-set":
+                reference = expected_rounds(parts, experiment, variant)
             earlier = done.samples_of(variant.name).samples
             setting = Setting(experiment, variant, parts, folder, progress, reference, earlier)
             VariantRun(setting).run()

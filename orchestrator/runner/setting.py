@@ -35,7 +35,8 @@ class Setting:
     folder: RunFolder
     progress: Progress
     reference: dict[str, str] | None
-    """SHA-256 of each object, as a domU builds it that does not swap."""
+    """SHA-256 of each object, as a domU builds it that does not swap; or what the rounds
+    over working sets must read."""
     earlier: Sequence[Sample] = ()
     """What was sampled before an interruption."""
 

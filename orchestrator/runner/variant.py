@@ -21,6 +21,7 @@ from orchestrator.runner.host_load import host_load
 from orchestrator.runner.page_stream import measure_page_stream
 from orchestrator.runner.setting import Measured, Setting
 from orchestrator.runner.shape import describe_machine
+from orchestrator.runner.working_set import measure_working_set
 
 __all__ = ["VariantRun"]
 
@@ -129,6 +130,8 @@ class VariantRun:
             measure_page_stream(setting, machine, deadline, self.measured)
         elif setting.experiment.workload.kind == "churn":
             measure_churn(setting, machine, deadline, self.measured)
+        elif setting.experiment.workload.kind == "working-set":
+            measure_working_set(setting, machine, deadline, self.measured)
         elif setting.variant.faults or any(domain.pages_only for domain in domains):
             measure_faulty_compile(setting, machine, deadline, self.measured)
         else:

@@ -10,8 +10,20 @@ from orchestrator.workloads.memory_watch import MemoryWatch, build_memwatch
 from orchestrator.workloads.page_churn import Churned, PageChurn, RunningChurn
 from orchestrator.workloads.page_loop import PageLoop, PageLoops
 from orchestrator.workloads.page_stream import PageStream
-from orchestrator.workloads.pagegen import Kind, PageJob, build_pagegen, start_pagegen
+from orchestrator.workloads.pagegen import (
+    Kind,
+    PageJob,
+    build_host_pagegen,
+    build_pagegen,
+    start_pagegen,
+)
 from orchestrator.workloads.together import Watcher
+from orchestrator.workloads.working_set import (
+    SetPlan,
+    WorkingSet,
+    WorkingSetResult,
+    expected_digests,
+)
 
 __all__ = [
     "CHECKPOINT_SECONDS",
@@ -28,9 +40,14 @@ __all__ = [
     "PageLoops",
     "PageStream",
     "RunningChurn",
+    "SetPlan",
     "Watcher",
+    "WorkingSet",
+    "WorkingSetResult",
+    "build_host_pagegen",
     "build_memwatch",
     "build_pagegen",
+    "expected_digests",
     "start_pagegen",
     "swapped_pages",
 ]

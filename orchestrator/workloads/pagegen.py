@@ -13,13 +13,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator.artifacts.cache import Cache
-from orchestrator.artifacts.guest_program import build_guest_program
+from orchestrator.artifacts.guest_program import build_guest_program, build_host_program
 from orchestrator.commands import Log, silent
 from orchestrator.deadline import Deadline
 from orchestrator.errors import WorkloadFailed
 from orchestrator.machine import DetachedJob, DomainHandle, Ssh
 
-__all__ = ["PROGRAM", "Kind", "PageJob", "build_pagegen", "put_pagegen", "start_pagegen"]
+__all__ = [
+    "PROGRAM",
+    "Kind",
+    "PageJob",
+    "build_host_pagegen",
+    "build_pagegen",
+    "put_pagegen",
+    "start_pagegen",
+]
 
 Kind = Literal["zero", "same", "text", "random", "mixed"]
 """``same``: one word repeated; ``text``: compressible; ``random``: not compressible."""
@@ -36,6 +44,13 @@ def build_pagegen(cache: Cache, *, log: Log = silent, deadline: Deadline | None 
         InfrastructureError: it does not compile.
     """
     return build_guest_program(cache, "pagegen", "testbed/workload", log=log, deadline=deadline)
+
+
+def build_host_pagegen(
+    cache: Cache, *, log: Log = silent, deadline: Deadline | None = None
+) -> Path:
+    """The same program for this machine; errors as above."""
+    return build_host_program(cache, "pagegen", "testbed/workload", log=log, deadline=deadline)
 
 
 def put_pagegen(ssh: Ssh, program: Path, deadline: Deadline) -> None:

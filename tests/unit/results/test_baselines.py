@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from rich.console import Console
 
 from orchestrator.metrics.swap import SwapSample
-from orchestrator.results import RunFolder, read_run
+from orchestrator.results import RunFolder, WorkingSetFigures, read_run
+from orchestrator.results.baseline_table import COLUMNS, baseline_rows
 from orchestrator.results.build import build_summary
+from orchestrator.results.digests import compare_rounds, of_domain
 from orchestrator.results.finish import finish_run
 from orchestrator.results.table import result_table
 from orchestrator.results.verify import verify_run
@@ -91,6 +95,108 @@ def test_other_objects_make_it_invalid_without_a_store_too(folder):
     swapping(folder, "zram", reference_digests=dict.fromkeys(OBJECTS, "f" * 64))
     (variant,) = build_summary(read_run(folder.path)).variants
     assert variant.verdict == "INVALID"
+
+
+ROUNDS = {"round 1": "1" * 16, "end": "2" * 16}
+
+
+def worked(folder, **changes):
+    """A zram variant whose domUs had working sets, each with digests of its own."""
+    ended = outcome("zram", 2, swap="zram", store_requests_per_second=None, dom0_cpu_seconds=12.25)
+    domains = [
+        domain.model_copy(
+            update={
+                "workload": "working-set",
+                "digests": {name: domain.name[-1] + digest for name, digest in ROUNDS.items()},
+                "cpu_seconds": 3.5,
+                "memory_mib": 64,
+                "working_set": WorkingSetFigures(
+                    pages=900, rounds=1, rewrites=300, verified=1500, fill_seconds=1.5
+                ),
+            }
+        )
+        for domain in ended.domains
+    ]
+    reference = {
+        of_domain(domain.name, name): digest
+        for domain in domains
+        for name, digest in domain.digests.items()
+    }
+    folder.append_swap(one.model_copy(update={"variant": "zram"}) for one in LOOKED["zram"])
+    fields = {"domains": domains, "reference_digests": reference, **changes}
+    folder.write_variant(ended.model_copy(update=fields), None)
+    return reference
+
+
+def test_a_working_set_is_judged_by_what_each_domain_read(folder):
+    worked(folder)
+    (variant,) = build_summary(read_run(folder.path)).variants
+    assert (variant.verdict, variant.reasons) == ("OK", [])
+    assert (variant.digests_equal, variant.digests.objects) == (True, 4)
+    assert variant.dom0_cpu_seconds == 12.25
+    assert [domain.cpu_seconds for domain in variant.domains] == [3.5, 3.5]
+    assert variant.domains[0].working_set.rewrites == 300
+
+
+def test_a_round_that_read_something_else_makes_it_invalid(folder):
+    reference = worked(folder)
+    worked(folder, reference_digests={**reference, of_domain("domU2", "end"): "f" * 16})
+    (variant,) = build_summary(read_run(folder.path)).variants
+    assert variant.verdict == "INVALID"
+    assert variant.reasons == ["what rounds read differs: domU2: end"]
+
+
+def test_a_working_set_without_anything_to_compare_with_is_invalid(folder):
+    worked(folder, reference_digests=None)
+    (variant,) = build_summary(read_run(folder.path)).variants
+    assert variant.verdict == "INVALID"
+    assert "could not be compared" in variant.reasons[0]
+
+
+def test_a_working_set_that_failed_keeps_its_name(folder):
+    worked(folder, domains=[], verdict="WORKLOAD_FAILED", reason="domU1: page 17 differs")
+    (variant,) = build_summary(read_run(folder.path)).variants
+    assert variant.verdict == "WORKLOAD_FAILED"
+    assert variant.reasons == ["domU1: page 17 differs"]
+
+
+@pytest.mark.parametrize("partial", [True, False])
+def test_rounds_are_compared_each_with_its_own(partial):
+    reference = {"a: 1": "x", "a: 2": "y", "b: 1": "z"}
+    found = compare_rounds({"a": {"1": "x"}, "b": {"1": "z"}}, reference, partial=partial)
+    assert found.differing == (() if partial else ("a: 2",))
+    assert compare_rounds({"a": None}, reference, partial=True).equal is None
+    assert compare_rounds({"a": {"1": "x"}}, None).equal is None
+
+
+def shown(summary, width=110):
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(result_table(summary))
+    return console.export_text()
+
+
+def test_the_table_of_working_sets_tells_what_dom0_computed(tmp_path):
+    document = manifest("run", ("zram",))
+    content = {**document.experiment.content, "workload": {"kind": "working-set"}}
+    entry = document.experiment.model_copy(update={"content": content})
+    with RunFolder.create(tmp_path, document.model_copy(update={"experiment": entry})) as folder:
+        worked(folder)
+        summary = finish_run(folder)
+    assert verify_run(folder.path) == []
+    said = shown(summary)
+    assert "dom0" in said
+    row = next(line for line in said.splitlines() if line.strip().startswith("zram"))
+    assert "12.2" in row.split()
+    html = (folder.path / "report.html").read_text()
+    assert "dom0 CPU, s" in html
+    assert ">12.2<" in html
+
+
+def test_cpu_time_that_was_not_had_is_no_zero(folder):
+    worked(folder, dom0_cpu_seconds=None)
+    summary = build_summary(read_run(folder.path))
+    (row,) = baseline_rows(summary.variants)
+    assert row.figures[COLUMNS.index("dom0 CPU, s")] == "-"
 
 
 def test_the_run_is_told_whole_and_verifies(tmp_path):
