@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.deadline import Deadline
+from orchestrator.experiment import Swap
 from orchestrator.machine import (
+    DOM0,
+    CpuTime,
     DomainDescription,
     Machine,
     MachineDescription,
@@ -22,14 +25,19 @@ from orchestrator.workloads import (
     DomainSwap,
     MemoryWatch,
     PageStream,
+    SetPlan,
+    WorkingSet,
+    build_host_pagegen,
     build_memwatch,
     build_pagegen,
+    expected_digests,
     swapped_pages,
 )
 from tests.system.pages import Pages
 
 NUMBER = 1500
 SLOW_US = 8000
+COMPRESSED: dict[str, Swap] = {"own": "zram", "dom0zram": "dom0-zram"}
 NOT_OURS = ("xen-pageshare.enabled=0",)
 
 
@@ -69,6 +77,14 @@ def machine(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield machine
 
 
+@pytest.fixture(scope="module")
+def compressed(machine: Machine) -> Machine:
+    """The machine, with zram in place of the swap disks of two domUs."""
+    for name, kind in COMPRESSED.items():
+        DomainSwap(kind, "zstd").set_up(machine.domains[name], 64, Deadline.after(60))
+    return machine
+
+
 def wait_until_written(machine: Machine, name: str) -> None:
     """What goes to a disk is on its way for a while, and here some longer for the watch."""
     deadline = Deadline.after(120)
@@ -79,13 +95,13 @@ def wait_until_written(machine: Machine, name: str) -> None:
     time.sleep(1)
 
 
-@pytest.mark.parametrize("name", ["own", "dom0zram"])
+@pytest.mark.parametrize("name", COMPRESSED)
 def test_compressed_pages_are_told_by_the_kernel_that_keeps_them(
-    machine: Machine, parts: Parts, name: str
+    compressed: Machine, parts: Parts, name: str
 ) -> None:
-    handle, in_dom0 = machine.domains[name], name == "dom0zram"
+    machine, in_dom0 = compressed, name == "dom0zram"
+    handle = machine.domains[name]
     pages = Pages(machine, build_pagegen(parts.context.cache))
-    DomainSwap("dom0-zram" if in_dom0 else "zram", "zstd").set_up(handle, 64, Deadline.after(60))
     watch = MemoryWatch(build_memwatch(parts.context.cache), "v", 200, in_dom0=in_dom0)
     before = swapped_pages(handle, Deadline.after(60))
     with (
@@ -111,6 +127,37 @@ def test_compressed_pages_are_told_by_the_kernel_that_keeps_them(
     assert 0 < parts_of.payload_bytes < spent < parts_of.logical_bytes
     elsewhere = parts_of.frontend_bytes if in_dom0 else parts_of.store_footprint_bytes
     assert elsewhere == 0
+
+
+def test_a_working_set_larger_than_its_memory_is_read_right(
+    compressed: Machine, parts: Parts
+) -> None:
+    cache = parts.context.cache
+    domains = [compressed.domains[name] for name in COMPRESSED]
+    plan = SetPlan(
+        pages=12000,
+        shares={"zero": 1, "equal": 3, "similar": 2, "text": 3, "random": 1},
+        rounds=1,
+        rewrite=0.3,
+        seed=5,
+    )
+    cpu = CpuTime(compressed, pytest.fail)
+    numbers = {one.name: number for number, one in enumerate(domains)}
+    workload = WorkingSet(build_pagegen(cache), plan, numbers, timed=cpu.measuring)
+    before = {one.name: swapped_pages(one, Deadline.after(60)) for one in domains}
+    results = workload.run(compressed, domains, Deadline.after(400))
+    program = build_host_pagegen(cache)
+    for one in domains:
+        result = results[one.name]
+        assert result.digests == expected_digests(program, plan, numbers[one.name])
+        pages = swapped_pages(one, Deadline.after(60)).since(before[one.name])
+        assert min(pages.out, pages.back) > 1000
+        # one CPU, and half a second until its end is noticed
+        assert 1 < cpu.seconds[one.name] < result.wall_seconds + 5
+    # what does nothing but wait computes little
+    assert cpu.seconds.keys() == {DOM0, *compressed.domains}
+    assert cpu.seconds["none"] < min(cpu.seconds[one.name] for one in domains) / 2
+    assert cpu.seconds[DOM0] > 0
 
 
 def test_a_slow_disk_takes_its_time_on_the_guests_clock(machine: Machine, parts: Parts) -> None:
