@@ -26,6 +26,7 @@ from orchestrator.machine.qmp import QmpClient
 from orchestrator.machine.reports import kernel_reports
 from orchestrator.machine.session import Dom0, Machine
 from orchestrator.machine.ssh import CommandResult, Ssh, SshEndpoint
+from orchestrator.machine.stillness import Held, Stillness
 from orchestrator.machine.store import Store
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Dom0Description",
     "DomainDescription",
     "DomainHandle",
+    "Held",
     "HostileStore",
     "Machine",
     "MachineDescription",
@@ -49,6 +51,7 @@ __all__ = [
     "QmpClient",
     "Ssh",
     "SshEndpoint",
+    "Stillness",
     "Store",
     "StoreDescription",
     "SwapDevice",

@@ -8,6 +8,7 @@
     /domains/<name>.cfg   one xl configuration a domU
     /testbed/store/**     the store's Python code, with its native piece
     /testbed/hostile/**   the store that lies, for tests of the frontend
+    /testbed/still/**     holds domUs still while they are looked at
     /testbed/timing/**    measurements
 """
 
@@ -58,7 +59,7 @@ def payload_files(
         files[f"domains/{domain.name}.cfg"] = domain_config(domain).encode()
         if domain.kernel != DEFAULT_KERNEL:
             files[domain.kernel_file] = kernels[domain.kernel]
-    packages = [_TESTBED / name for name in ("store", "hostile", "timing")]
+    packages = [_TESTBED / name for name in ("store", "hostile", "still", "timing")]
     modules = [module for package in packages for module in sorted(package.rglob("*.py"))]
     for source in [_TESTBED / "__init__.py", *modules]:
         path = source.relative_to(_TESTBED.parent)

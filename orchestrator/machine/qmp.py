@@ -12,7 +12,7 @@ import re
 import shlex
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -96,6 +96,23 @@ class QmpClient:
         """The machine's memory in bytes: ``base-memory`` and, if any, ``plugged-memory``."""
         summary: dict[str, int] = self.execute("query-memory-size-summary")
         return summary
+
+    @contextlib.contextmanager
+    def standing(self, deadline: Deadline) -> Iterator[None]:
+        """The machine stands still inside: no CPU runs, and no clock of a guest goes on.
+
+        What QEMU knows of a disk is in the disk's file then.
+        """
+        self.execute("stop", deadline=deadline)
+        try:
+            yield
+        finally:
+            self.execute("cont")
+
+    def save_memory(self, first: int, size: int, path: Path, deadline: Deadline) -> None:
+        """Write the machine's memory, ``size`` bytes from address ``first``, to a file, raw."""
+        arguments = {"val": first, "size": size, "filename": str(path)}
+        self.execute("pmemsave", arguments, deadline=deadline)
 
     def forwarded_ports(self) -> dict[str, int]:
         """Port on 127.0.0.1 that reaches SSH, by address inside the user network."""

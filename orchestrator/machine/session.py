@@ -248,6 +248,13 @@ class Machine:
         """QEMU's process id."""
         return self._process.pid
 
+    def disk(self, serial: str) -> Disk:
+        """The disk of this serial, as QEMU has it open (KeyError if there is none)."""
+        for disk in self._disks:
+            if disk.serial == serial:
+                return disk
+        raise KeyError(serial)
+
     def check(self) -> None:
         """Raise InfrastructureError if QEMU ended, or if Xen or dom0 panicked."""
         if self._abandoned.is_set():

@@ -135,22 +135,19 @@ class Ssh:
                 latter nobody knows whether the command is still running.
         """
         line = command if isinstance(command, str) else shlex.join(command)
-        try:
-            result = self._run(line, data or b"", deadline)
-        except (OSError, EOFError, paramiko.SSHException) as error:
-            raise self.endpoint.hung(
-                f"{self.name}: the SSH connection failed during `{line}`: {error!r}"
-            ) from error
-        if check and result.status:
-            said = (result.stderr or result.stdout).strip()[-_SHOWN:]
-            raise self.endpoint.failed(
-                f"{self.name}: `{line}` ended with status {result.status}: {said}"
-            )
-        return result
+        status, out, err = self._run(line, data or b"", deadline, check=check)
+        return CommandResult(
+            line, status, out.decode(errors="replace"), err.decode(errors="replace")
+        )
 
     def read_file(self, path: str, *, deadline: Deadline) -> str:
         """The text of a file in the guest."""
         return self.run(["cat", path], deadline=deadline).stdout
+
+    def read_bytes(self, path: str, *, deadline: Deadline) -> bytes:
+        """The bytes of a file in the guest."""
+        _, data, _ = self._run(shlex.join(["cat", path]), b"", deadline, check=True)
+        return data
 
     def write_file(self, path: str, data: bytes, *, deadline: Deadline, mode: int = 0o644) -> None:
         """Make a file in the guest, whole or not at all (temporary file and rename)."""
@@ -168,7 +165,22 @@ class Ssh:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run(self, line: str, data: bytes, deadline: Deadline) -> CommandResult:
+    def _run(
+        self, line: str, data: bytes, deadline: Deadline, *, check: bool
+    ) -> tuple[int, bytes, bytes]:
+        """Exit status and both outputs."""
+        try:
+            status, out, err = self._talk(line, data, deadline)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise self.endpoint.hung(
+                f"{self.name}: the SSH connection failed during `{line}`: {error!r}"
+            ) from error
+        if check and status:
+            said = (err or out).decode(errors="replace").strip()[-_SHOWN:]
+            raise self.endpoint.failed(f"{self.name}: `{line}` ended with status {status}: {said}")
+        return status, out, err
+
+    def _talk(self, line: str, data: bytes, deadline: Deadline) -> tuple[int, bytes, bytes]:
         channel = self._transport.open_session(timeout=max(deadline.remaining, 0.1))
         try:
             channel.settimeout(max(deadline.remaining, 0.1))
@@ -183,9 +195,7 @@ class Ssh:
             status = channel.recv_exit_status()
             if status < 0:
                 raise paramiko.SSHException("closed without an exit status")
-            return CommandResult(
-                line, status, out.decode(errors="replace"), err.decode(errors="replace")
-            )
+            return status, out, err
         finally:
             channel.close()
 

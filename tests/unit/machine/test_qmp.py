@@ -33,11 +33,18 @@ ANSWERS = {
     "ringbuf-read": '{"kind":"mark"}\n',
     "human-monitor-command": USERNET,
     "qom-set": {},
+    "stop": {},
+    "cont": {},
+    "pmemsave": {},
     "qom-get": {
         "stats": {"stat-total-memory": 1000, "stat-swap-in": 2**64 - 1},
         "last-update": 0,
     },
 }
+
+
+HEARD: list[tuple[str, Any]] = []
+"""Commands with their arguments, oldest first."""
 
 
 def _requests(link: socket.socket) -> Iterator[dict[str, Any]]:
@@ -59,6 +66,7 @@ def _serve(listener: socket.socket) -> None:
     with link:
         link.sendall(json.dumps(GREETING).encode() + b"\r\n")
         for request in _requests(link):
+            HEARD.append((request["execute"], request.get("arguments")))
             if request["execute"] == "never":
                 continue
             reply: dict[str, object] = {"id": request.get("id")}
@@ -125,3 +133,13 @@ def test_waiting_for_a_socket_ends_when_qemu_is_gone(tmp_path):
 
     with pytest.raises(InfrastructureError, match="QEMU ended"):
         QmpClient(tmp_path / "none", Deadline.after(5), gone)
+
+
+def test_memory_is_saved_while_the_machine_stands_and_it_goes_on(qmp, tmp_path):
+    HEARD.clear()
+    path = tmp_path / "memory"
+    with pytest.raises(RuntimeError), qmp.standing(Deadline.after(5)):
+        qmp.save_memory(0x40000000, 4096, path, Deadline.after(5))
+        raise RuntimeError("whatever happens")
+    wanted = {"val": 0x40000000, "size": 4096, "filename": str(path)}
+    assert [("stop", None), ("pmemsave", wanted), ("cont", None)] == HEARD

@@ -116,3 +116,11 @@ def test_a_job_whose_shell_was_killed_too_is_lost_and_not_waited_for(ssh, tmp_pa
     assert job.poll() is None
     job.stop("KILL")
     assert job.wait(deadline=soon(), interval=0.05) == LOST
+
+
+def test_bytes_come_as_they_are(ssh, tmp_path):
+    data = bytes(range(256)) * 5000
+    (tmp_path / "file").write_bytes(data)
+    assert ssh.read_bytes(str(tmp_path / "file"), deadline=Deadline.after(20)) == data
+    with pytest.raises(WorkloadFailed, match="No such file"):
+        ssh.read_bytes(str(tmp_path / "none"), deadline=Deadline.after(20))
