@@ -11,6 +11,7 @@ from orchestrator.experiment.model import (
     Statistics,
     Store,
 )
+from orchestrator.experiment.oracle import Oracle
 from orchestrator.experiment.variant import SlowDisk, Swap, Variant
 from orchestrator.experiment.workload import Mix, Shares, Workload, WorkloadKind
 
@@ -21,6 +22,7 @@ __all__ = [
     "FaultKind",
     "Limits",
     "Mix",
+    "Oracle",
     "Shares",
     "SlowDisk",
     "Statistics",

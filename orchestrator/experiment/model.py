@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from orchestrator.errors import UserError
+from orchestrator.experiment.oracle import Oracle
 from orchestrator.experiment.table import KernelArguments, Name, Table
 from orchestrator.experiment.variant import Variant
 from orchestrator.experiment.workload import Workload, WorkloadKind
@@ -116,6 +117,8 @@ class Experiment(Table):
     store: Store = Store()
     statistics: Statistics = Statistics()
     limits: Limits = Limits()
+    oracle: Oracle | None = None
+    """One look at how much sharing is possible; none where left out."""
     objects: Annotated[tuple[str, ...], Field(strict=False, exclude=True, repr=False)] = ()
 
     @field_validator("variant", "domain")
@@ -162,6 +165,12 @@ class Experiment(Table):
             _check_variant(self, variant)
         return self
 
+    @model_validator(mode="after")
+    def _oracle_can_look(self) -> Experiment:
+        if self.oracle is not None:
+            _check_oracle(self)
+        return self
+
     @property
     def variants(self) -> tuple[Variant, ...]:
         """The runs, in the order of the file."""
@@ -203,6 +212,31 @@ class Experiment(Table):
             return self.store.arena_mib * MIB
         quotas = (self.quota_bytes(domain, variant) for domain in self.domains_of(variant))
         return max(sum(quotas), PAGE_SIZE)
+
+
+def _check_oracle(experiment: Experiment) -> None:
+    """``ValueError`` where the oracle could not look, or would disturb what is measured."""
+    if experiment.workload.kind != "kernel-compile":
+        raise ValueError("oracle: it looks at a workload of kind 'kernel-compile' only")
+    if experiment.timing == "icount":
+        raise ValueError(
+            "oracle: not with timing = 'icount': how long it takes goes by the host's clock, "
+            "so that two runs would not be alike any more"
+        )
+    looked_at = [variant for variant in experiment.variant if variant.swap == "pageshare"]
+    if not looked_at:
+        raise ValueError("oracle: it looks at the store, and no variant has swap = 'pageshare'")
+    for variant in looked_at:
+        if variant.fault or any(one.pages_only for one in experiment.domains_of(variant)):
+            raise ValueError(
+                f"oracle: variant {variant.name} has faults, or a domain whose workload is "
+                "'pages': with these it does not look"
+            )
+        if variant.compressor == "lzo":
+            raise ValueError(
+                f"oracle: variant {variant.name}: compressor = 'lzo' cannot be read on the "
+                "host; allowed: 'lz4', 'zstd'"
+            )
 
 
 def _check_variant(experiment: Experiment, variant: Variant) -> None:
