@@ -11,7 +11,8 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -103,6 +104,7 @@ class Collector:
         self._ring = ring
         self._notes: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stop = threading.Event()
+        self._still = threading.Event()
         self._thread: threading.Thread | None = None
         self._poll: _Poll | None = None
         self._failure: str | None = None
@@ -127,7 +129,9 @@ class Collector:
         self._notes = queue.SimpleQueue()
         begun = before.rpartition("\n")[2]
         limits = self._longest_gap, self._longest_silence
-        self._poll = _Poll(self._source, self._ring, variant, limits, begun, after)
+        self._poll = _Poll(
+            self._source, self._ring, variant, limits, begun, after, still=self._still
+        )
         self._thread = threading.Thread(
             target=self._run, args=(self._poll,), name="collector", daemon=True
         )
@@ -163,6 +167,15 @@ class Collector:
         """
         if self._failure is not None:
             raise InfrastructureError(f"sampling has ended: {self._failure}")
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """The machine is held still on purpose inside: what does not come then is no gap."""
+        self._still.set()
+        try:
+            yield
+        finally:
+            self._still.clear()
 
     @property
     def latest(self) -> MarkRecord | None:
@@ -206,7 +219,10 @@ class _Poll:
         limits: tuple[float, float],
         begun: str = "",
         after: float = 0.0,
+        *,
+        still: threading.Event,
     ) -> None:
+        self._still = still
         self.taken = VariantSamples(variant)
         self.latest: MarkRecord | None = None
         self.failures = 0
@@ -255,6 +271,9 @@ class _Poll:
 
     def _late(self, now: float) -> list[Gap]:
         since, self._last_poll = now - self._last_poll, now
+        if self._still.is_set():
+            self._last_record = now
+            return []
         if since <= self._longest_gap:
             return []
         self._last_record += since  # the same hole is not also the store's silence

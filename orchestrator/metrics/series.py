@@ -11,6 +11,8 @@ from orchestrator.metrics.samples import Sample
 __all__ = [
     "DOM0",
     "KB",
+    "LOOK_BEGAN",
+    "LOOK_ENDED",
     "STARTED",
     "Curve",
     "Point",
@@ -22,6 +24,8 @@ __all__ = [
 KB = 1024
 DOM0 = "dom0"
 STARTED = "workload-started"
+LOOK_BEGAN, LOOK_ENDED = "look-began", "look-ended"
+"""Notes around the oracle's look, during which the machine is held still."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,13 @@ from orchestrator.results.manifest import (
     PatchEntry,
     Project,
 )
+from orchestrator.results.oracle import (
+    OracleDomain,
+    OracleFile,
+    OracleMemory,
+    OraclePages,
+    OracleTable,
+)
 from orchestrator.results.outcome import (
     ChurnFigures,
     DomainOutcome,
@@ -44,6 +51,11 @@ __all__ = [
     "Latency",
     "LatencyFigures",
     "Manifest",
+    "OracleDomain",
+    "OracleFile",
+    "OracleMemory",
+    "OraclePages",
+    "OracleTable",
     "PageStreamFigures",
     "PatchEntry",
     "Project",

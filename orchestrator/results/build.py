@@ -22,6 +22,7 @@ from orchestrator.metrics.swap_peak import SwapPeak, decompose_swap, find_swap_p
 from orchestrator.results.completeness import sampling_figures, service_figures
 from orchestrator.results.digests import DigestComparison, compare_digests, compare_rounds
 from orchestrator.results.manifest import now
+from orchestrator.results.oracle import OracleFile, oracle_figures
 from orchestrator.results.outcome import DomainOutcome, VariantFile, VariantOutcome, Verdict
 from orchestrator.results.read import Run
 from orchestrator.results.spread import guest_time_spread
@@ -47,7 +48,7 @@ def build_summary(run: Run) -> Summary:
     content = run.manifest.experiment.content
     planned = [variant["name"] for variant in content.get("variant", [])]
     variants = [
-        summarise_variant(file, run.samples_of(name), run.swap_of(name))
+        summarise_variant(file, run.samples_of(name), run.swap_of(name), run.oracle.get(name))
         for name, file in run.variants.items()
     ]
     judged: dict[str, tuple[Verdict, list[str]]] = {
@@ -70,7 +71,10 @@ def build_summary(run: Run) -> Summary:
 
 
 def summarise_variant(
-    file: VariantFile, samples: VariantSamples, swap: Sequence[SwapSample] = ()
+    file: VariantFile,
+    samples: VariantSamples,
+    swap: Sequence[SwapSample] = (),
+    seen: OracleFile | None = None,
 ) -> VariantSummary:
     """All figures of one variant."""
     outcome, marks = file.outcome, samples.marks
@@ -135,6 +139,7 @@ def summarise_variant(
         kernel=outcome.kernel,
         host_load=outcome.host_load,
         hostile=outcome.hostile,
+        oracle=oracle_figures(seen) if seen else None,
     )
 
 
@@ -305,4 +310,6 @@ def _warnings(
         warnings.append("the store's table at its peak could not be read")
     elif source == "samples" and kept.mark is not None:
         warnings.append("the samples saw a higher peak than the store: its table is left out")
+    if outcome.oracle_missing:
+        warnings.append(f"how much sharing was possible is not known: {outcome.oracle_missing}")
     return warnings

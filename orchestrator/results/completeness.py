@@ -9,6 +9,7 @@ from itertools import pairwise
 from orchestrator.metrics.collector import VariantSamples
 from orchestrator.metrics.records import MarkRecord
 from orchestrator.metrics.samples import GapKind, Sample
+from orchestrator.metrics.series import LOOK_BEGAN, LOOK_ENDED
 from orchestrator.results.outcome import VariantOutcome
 from orchestrator.results.summary import SamplingFigures, ServiceFigures
 
@@ -38,15 +39,27 @@ def _known(values: Iterable[int | None]) -> list[int]:
 
 
 def _longest_interval(samples: Sequence[Sample]) -> float | None:
-    """Longest time between moments at which every source has been heard once more."""
+    """Longest time between moments at which every source has been heard once more.
+
+    While the oracle looks, the machine is held still: that is no time to be heard in.
+    """
     moments: list[float] = []
     heard: set[str] = set()
+    away = 0.0
+    began: float | None = None
     for sample in samples:
+        if sample.note == LOOK_BEGAN:
+            began = sample.seconds
+        elif sample.note == LOOK_ENDED and began is not None:
+            away += sample.seconds - began
+            began = None
+        if began is not None:
+            continue
         heard |= {"machine"} if sample.machine else set()
         heard |= {"dom0"} if sample.dom0 else set()
         heard |= {"store"} if sample.marks else set()
         if len(heard) == 3:
-            moments.append(sample.seconds)
+            moments.append(sample.seconds - away)
             heard.clear()
     steps = (after - before for before, after in pairwise(moments))
     return max(steps, default=None)

@@ -10,6 +10,7 @@
           ├── samples.jsonl      one line a poll of the statistics
           ├── swap.jsonl         one line a look of a kernel at the swapped pages that it keeps
           ├── variants/NAME.json how a variant ended, and its table at the peak
+          ├── oracle/NAME.json   what the oracle saw in a variant, where it looked
           ├── console/*.log      every console, whole
           ├── state/             disks of a run that can be resumed, while it is not complete
           ├── report.html
@@ -40,6 +41,7 @@ from orchestrator.metrics.records import Peak
 from orchestrator.metrics.samples import Sample
 from orchestrator.metrics.swap import SwapSample
 from orchestrator.results.manifest import Event, Manifest, now
+from orchestrator.results.oracle import OracleFile
 from orchestrator.results.outcome import VariantFile, VariantOutcome
 from orchestrator.results.summary import Summary
 
@@ -199,6 +201,13 @@ class RunFolder:
         file = VariantFile(outcome=outcome, peak=table)
         write_atomically(self.path / "variants" / f"{outcome.name}.json", _compact(file))
         return file
+
+    def write_oracle(self, seen: OracleFile) -> Path:
+        """Keep what the oracle saw in a variant."""
+        path = self.path / "oracle" / f"{seen.variant}.json"
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, _compact(seen))
+        return path
 
     def write_report(self, html: str) -> Path:
         """Write ``report.html``."""

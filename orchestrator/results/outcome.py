@@ -203,6 +203,8 @@ class VariantOutcome(Entry):
     """Where the store lied."""
     problems: list[str] = Field(default_factory=list)
     """What was seen while it ran that proves the figures wrong."""
+    oracle_missing: str | None = None
+    """Why the oracle that was asked for says nothing."""
 
 
 class VariantFile(Entry):

@@ -15,6 +15,7 @@ from orchestrator.metrics.collector import VariantSamples
 from orchestrator.metrics.samples import Sample
 from orchestrator.metrics.swap import SwapSample
 from orchestrator.results.manifest import Event, Manifest
+from orchestrator.results.oracle import OracleFile
 from orchestrator.results.outcome import VariantFile
 from orchestrator.results.summary import Summary
 
@@ -36,6 +37,8 @@ class Run:
     """What kernels said of the swapped pages that they keep, by variant."""
     variants: dict[str, VariantFile]
     """In the order of the experiment."""
+    oracle: dict[str, OracleFile] = field(default_factory=dict)
+    """What the oracle saw, by variant."""
     summary: Summary | None = field(default=None)
     """None where the run is not complete."""
 
@@ -82,6 +85,9 @@ def read_run(run_dir: Path) -> Run:
         samples=samples,
         swap=swap,
         variants={name: _model(found[name], VariantFile) for name in order},
+        oracle={
+            one.stem: _model(one, OracleFile) for one in sorted((run_dir / "oracle").glob("*.json"))
+        },
         summary=_model(summary, Summary) if summary.is_file() else None,
     )
 

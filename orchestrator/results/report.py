@@ -23,6 +23,7 @@ from orchestrator.results.charts import (
     histogram_svg,
 )
 from orchestrator.results.folder import write_atomically
+from orchestrator.results.oracle_chart import ceiling_svg
 from orchestrator.results.outcome import VariantFile
 from orchestrator.results.paper import PAPER
 from orchestrator.results.read import Run, read_run
@@ -128,6 +129,7 @@ def report_html(run: Run, summary: Summary) -> str:
         shell=shlex.join,
         mib=_mebibytes,
     )
+    looked_at = [one for one in summary.variants if one.oracle]
     return environment.get_template("report.html.j2").render(
         summary=summary,
         manifest=run.manifest,
@@ -142,6 +144,8 @@ def report_html(run: Run, summary: Summary) -> str:
         events=run.events,
         domains=_domains(summary.variants),
         counters=_counter_names(summary.variants),
+        looked_at=looked_at,
+        ceiling=_svg(ceiling_svg(looked_at)) if looked_at else "",
     )
 
 

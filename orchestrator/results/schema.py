@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from orchestrator.metrics.samples import Sample
 from orchestrator.metrics.swap import SwapSample
 from orchestrator.results.manifest import Event, Manifest
+from orchestrator.results.oracle import OracleFile
 from orchestrator.results.outcome import VariantFile
 from orchestrator.results.summary import Summary
 
@@ -29,6 +30,7 @@ SCHEMAS = Path(__file__).parent / "schemas"
 MODELS: dict[str, type[BaseModel]] = {
     "event": Event,
     "manifest": Manifest,
+    "oracle": OracleFile,
     "sample": Sample,
     "summary": Summary,
     "swap": SwapSample,

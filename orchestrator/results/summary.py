@@ -12,6 +12,7 @@ from pydantic import Field
 from orchestrator.experiment.variant import Swap
 from orchestrator.experiment.workload import WorkloadKind
 from orchestrator.results.manifest import SCHEMA_VERSION, Entry
+from orchestrator.results.oracle import OracleFigures
 from orchestrator.results.outcome import (
     ChurnFigures,
     HostileFigures,
@@ -196,6 +197,8 @@ class VariantSummary(Entry):
     """Processes that kept the host busy meanwhile."""
     hostile: HostileFigures | None = None
     """Where the store lied."""
+    oracle: OracleFigures | None = None
+    """How much sharing was possible; null where nobody looked, or could not."""
 
 
 class Summary(Entry):

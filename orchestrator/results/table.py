@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from orchestrator.results.baseline_table import baseline_table, compares_swaps
 from orchestrator.results.churn_table import churn_tables
+from orchestrator.results.oracle import OracleFigures
 from orchestrator.results.paper import PAPER
 from orchestrator.results.stream_table import stream_table
 from orchestrator.results.summary import Summary, VariantSummary
@@ -110,6 +111,8 @@ def _figure_rows(table: Table, variants: Sequence[VariantSummary]) -> None:
         "bold",
     )
     row("coverage of all swapped pages", MISSING, [percent(one.coverage) for one in variants])
+    if any(one.oracle for one in variants):
+        _oracle_rows(row, variants)
     row("books closed", MISSING, [_yes(one.books_closed) for one in variants])
     row("objects equal", MISSING, [_yes(one.digests_equal) for one in variants])
     if any(one.faults for one in variants):
@@ -118,6 +121,20 @@ def _figure_rows(table: Table, variants: Sequence[VariantSummary]) -> None:
     names = list(dict.fromkeys(domain.name for one in variants for domain in one.domains))
     for name in names:
         row(f"{name}, time", MISSING, [_time(one, name) for one in variants])
+
+
+def _oracle_rows(row: Callable[..., None], variants: Sequence[VariantSummary]) -> None:
+    """What sharing saved when the oracle looked, and how much of what it could have."""
+
+    def figure(name: str, of: Callable[[OracleFigures], str]) -> None:
+        row(name, MISSING, [of(one.oracle) if one.oracle else MISSING for one in variants])
+
+    figure("oracle, after", lambda seen: seconds(seen.seconds))
+    figure("  sharing saved", lambda seen: kilobytes(seen.saved_bytes))
+    figure("  possible, equal pages", lambda seen: kilobytes(seen.exact.bytes))
+    figure("    sharing efficiency", lambda seen: percent(seen.exact.efficiency))
+    figure("  possible, all but pointers", lambda seen: kilobytes(seen.pointers.bytes))
+    figure("    sharing efficiency", lambda seen: percent(seen.pointers.efficiency))
 
 
 def _time(variant: VariantSummary, name: str) -> str:

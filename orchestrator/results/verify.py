@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestrator.errors import UserError
 from orchestrator.results.build import build_summary
+from orchestrator.results.oracle import oracle_problems
 from orchestrator.results.outcome import VariantFile
 from orchestrator.results.read import Run, read_run
 from orchestrator.results.schema import violations
@@ -41,6 +42,8 @@ def verify_run(run_dir: Path) -> list[str]:
         findings += _sums(variant)
     for name, file in run.variants.items():
         findings += [f"variants/{name}.json: {what}" for what in _table(file)]
+    for name, seen in run.oracle.items():
+        findings += [f"oracle/{name}.json: {what}" for what in oracle_problems(seen)]
     return findings
 
 
@@ -49,6 +52,8 @@ def _files(run_dir: Path) -> Iterator[str]:
         yield from _document(run_dir / f"{name}.json", name)
     for path in sorted((run_dir / "variants").glob("*.json")):
         yield from _document(path, "variant")
+    for path in sorted((run_dir / "oracle").glob("*.json")):
+        yield from _document(path, "oracle")
     for name, schema in (("events", "event"), ("samples", "sample")):
         yield from _lines(run_dir / f"{name}.jsonl", schema)
     if (run_dir / "swap.jsonl").exists():

@@ -181,3 +181,16 @@ def test_memory_that_was_never_told_is_null():
     memory = Dom0Memory.of(reply)
     assert (memory.total_bytes, memory.free_bytes, memory.swap_in_bytes) == (5, None, None)
     assert memory.updated_at is None
+
+
+def test_a_machine_that_is_held_still_on_purpose_makes_no_gap(source):
+    collector = Collector(
+        source, lambda sample: None, samples_per_second=100, longest_gap_seconds=0.1
+    )
+    collector.start("default")
+    with collector.standing_still():
+        time.sleep(0.4)
+    source.write(1)
+    wait_for(lambda: collector.latest is not None)
+    taken = collector.stop()
+    assert [gap.kind for gap in taken.gaps if gap.kind is not GapKind.RESTARTED] == []
