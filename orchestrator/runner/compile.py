@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime
 
 from orchestrator.deadline import Deadline
 from orchestrator.machine import ICOUNT_DATE, Machine
+from orchestrator.results.oracle import oracle_problems
+from orchestrator.runner.oracle_look import OracleLook, oracle_look
 from orchestrator.runner.setting import Measured, Setting
 from orchestrator.runner.watched import Watched
 from orchestrator.workloads import CHECKPOINT_SECONDS, KernelCompile
@@ -32,8 +36,17 @@ def measure_compile(
         date=_DATE if setting.counts_instructions else None,
         timed=watched.cpu.measuring,
     )
-    with watched.watching(measured) as collector:
-        results = workload.run(machine, watched.domains, deadline, collector)
+    with oracle_look(setting, machine, watched.domains, deadline) as look:
+        if look:
+            workload = replace(workload, asking=look.asking)
+        with (
+            watched.watching(measured) as collector,
+            look.watching(collector) if look else nullcontext(collector) as watcher,
+        ):
+            results = workload.run(machine, watched.domains, deadline, watcher)
+        if look:
+            results = {name: look.undisturbed(name, one) for name, one in results.items()}
+            _keep(setting, look, measured, deadline)
     measured.domains = [
         watched.outcome(
             domain,
@@ -43,3 +56,13 @@ def measure_compile(
         )
         for domain in watched.domains
     ]
+
+
+def _keep(setting: Setting, look: OracleLook, measured: Measured, deadline: Deadline) -> None:
+    """Work out what the oracle saw, and keep it; or why there is nothing."""
+    seen = look.result(deadline)
+    measured.oracle_missing = look.missing
+    if seen is not None:
+        setting.folder.write_oracle(seen)
+        # it counts what the store counts, by other means: the books must close here, too
+        measured.problems += [f"the oracle: {what}" for what in oracle_problems(seen)]

@@ -10,7 +10,7 @@ from random import Random
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import TestbedError
-from orchestrator.experiment import Experiment, Variant
+from orchestrator.experiment import Experiment, Oracle, Variant
 from orchestrator.machine import Machine, MachineDescription
 from orchestrator.metrics import Collector, Sample
 from orchestrator.parts import Parts
@@ -80,6 +80,11 @@ class Setting:
         return self.variant.swap == "pageshare"
 
     @property
+    def oracle(self) -> Oracle | None:
+        """The look at how much sharing is possible; None where there is none to be."""
+        return self.experiment.oracle if self.uses_store else None
+
+    @property
     def counts_instructions(self) -> bool:
         """Whether the guests' clock is one of counted instructions."""
         return self.experiment.timing == "icount"
@@ -101,6 +106,8 @@ class Measured:
     builds: int | None = None
     hostile: HostileFigures | None = None
     problems: list[str] = field(default_factory=list)
+    oracle_missing: str | None = None
+    """Why the oracle that was asked for says nothing."""
 
 
 @contextmanager

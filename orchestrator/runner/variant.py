@@ -66,6 +66,7 @@ class VariantRun:
             host_load=variant.host_load,
             hostile=self.measured.hostile,
             problems=self.measured.problems,
+            oracle_missing=self.measured.oracle_missing,
         )
         setting.folder.write_variant(outcome, self.measured.peak)
         if outcome.verdict == variant.expect:
