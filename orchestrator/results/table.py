@@ -133,7 +133,7 @@ def _oracle_rows(row: Callable[..., None], variants: Sequence[VariantSummary]) -
     figure("  sharing saved", lambda seen: kilobytes(seen.saved_bytes))
     figure("  possible, equal pages", lambda seen: kilobytes(seen.exact.bytes))
     figure("    sharing efficiency", lambda seen: percent(seen.exact.efficiency))
-    figure("  possible, all but pointers", lambda seen: kilobytes(seen.pointers.bytes))
+    figure("  possible, pointers aside", lambda seen: kilobytes(seen.pointers.bytes))
     figure("    sharing efficiency", lambda seen: percent(seen.pointers.efficiency))
 
 

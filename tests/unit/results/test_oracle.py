@@ -186,7 +186,7 @@ def test_the_table_and_the_report_say_it(finished):
     console.print(result_table(summary))
     shown = console.export_text()
     assert "oracle, after" in shown
-    assert "possible, all but pointers" in shown
+    assert "possible, pointers aside" in shown
     assert "40.0 %" in shown
     text = (path / "report.html").read_text()
     assert "How much sharing was possible" in text
