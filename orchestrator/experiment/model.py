@@ -118,7 +118,7 @@ class Experiment(Table):
     statistics: Statistics = Statistics()
     limits: Limits = Limits()
     oracle: Oracle | None = None
-    """One look at how much sharing is possible; none where left out."""
+    """Looks at how much sharing is possible; none where left out."""
     objects: Annotated[tuple[str, ...], Field(strict=False, exclude=True, repr=False)] = ()
 
     @field_validator("variant", "domain")

@@ -41,7 +41,7 @@ class OracleDomain(Entry):
     name: str
     memory_bytes: Count
     paused_seconds: Seconds
-    """By dom0's clock."""
+    """By dom0's clock, in all looks together."""
     references: Count
     """That the store counted for it."""
     charged_bytes: Count
@@ -112,10 +112,12 @@ class OracleFile(Entry):
     """dom0's clock when the domUs stood."""
     seconds: Seconds
     """Since the workload began, by that clock."""
-    chosen: Literal["at_seconds", "fallen"]
-    """Why then: the experiment file says so, or swapped pages had begun to fall."""
+    chosen: Literal["at_seconds", "peak"]
+    """Why then: the experiment file says so, or it was the last look near a peak."""
+    looks: Annotated[int, Field(ge=1)]
+    """How often it looked. Only the last look is kept."""
     stopped_seconds: Seconds
-    """For how long QEMU stood, by the host's clock; no guest's went on."""
+    """For how long QEMU stood, by the host's clock, in all looks; no guest's went on."""
     compressor: str
     """By which pages on a swap disk were measured."""
     lost_pages: Count
@@ -167,9 +169,12 @@ class OracleFigures(Entry):
 
     seconds: float
     """Since the workload began, by dom0's clock."""
-    chosen: Literal["at_seconds", "fallen"]
+    chosen: Literal["at_seconds", "peak"]
+    looks: int
     paused_seconds: float | None
-    """The longest that a domU was, by dom0's clock; taken off its times."""
+    """The longest that a domU was in all looks, by dom0's clock; taken off its times."""
+    logical_bytes: Count | None
+    """Swapped out and kept by the frontends then: in the store, or as values."""
     held_pages: Count
     """References that the store held."""
     same_filled_pages: Count | None
@@ -222,6 +227,8 @@ def oracle_figures(seen: OracleFile) -> OracleFigures:
     return OracleFigures(
         seconds=seen.seconds,
         chosen=seen.chosen,
+        looks=seen.looks,
+        logical_bytes=logical,
         paused_seconds=max((one.paused_seconds for one in seen.domains), default=None),
         held_pages=len(in_store),
         same_filled_pages=same,

@@ -130,6 +130,7 @@ def _oracle_rows(row: Callable[..., None], variants: Sequence[VariantSummary]) -
         row(name, MISSING, [of(one.oracle) if one.oracle else MISSING for one in variants])
 
     figure("oracle, after", lambda seen: seconds(seen.seconds))
+    figure("  swapped (logical) then", lambda seen: kilobytes(seen.logical_bytes))
     figure("  sharing saved", lambda seen: kilobytes(seen.saved_bytes))
     figure("  possible, equal pages", lambda seen: kilobytes(seen.exact.bytes))
     figure("    sharing efficiency", lambda seen: percent(seen.exact.efficiency))

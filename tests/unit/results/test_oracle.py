@@ -51,6 +51,7 @@ def file(**changes):
         "dom0_seconds": 61.0,
         "seconds": 40.5,
         "chosen": "at_seconds",
+        "looks": 1,
         "stopped_seconds": 2.0,
         "compressor": "lz4",
         "lost_pages": 0,
@@ -74,6 +75,7 @@ def test_figures_of_a_small_example():
     found = oracle_figures(file())
     assert (found.charged_bytes, found.payload_bytes, found.saved_bytes) == (550, 350, 200)
     assert (found.held_pages, found.same_filled_pages) == (5, 4)
+    assert found.logical_bytes == 9 * 4096
     assert (found.disk_pages, found.disk_pages_seen, found.coverage) == (2, 2, 1.0)
     exact, pointers = found.exact, found.pointers
     assert (exact.within_bytes, exact.between_bytes, exact.bytes) == (100, 400, 500)

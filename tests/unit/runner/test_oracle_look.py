@@ -44,9 +44,23 @@ def test_a_given_second_is_counted_by_dom0_from_the_first_mark():
     assert first(Moment(60.0), marks(*range(100, 110))) is None
 
 
-def test_by_itself_it_looks_when_pages_have_begun_to_fall():
-    seen = marks(100, 20, 1500, 3000, 2900, 2710, 2690, 5000, 100)
-    assert first(Moment(None), seen) == 6, "small falls, and falls of few pages, are none"
+def test_by_itself_it_looks_at_peaks_that_lie_well_above_the_last_one():
+    moment = Moment(None)
+    few = [100, 900, 20, 900, 900]
+    rising = [1500, 3000, 2900, 3100, 4000]  # never a second without a new highest
+    top = [3990, 3980, 3970, 3960]
+    little_more = [4900, 4900, 4900, 4900]
+    much_more = [6000, 5900, 5800, 100]
+    seen = marks(*few, *rising, *top, *little_more, *much_more)
+    looked = [one.sequence for one in seen if moment.has_come(one)]
+    assert [seen[sequence].logical_pages for sequence in looked] == [3980, 5800]
+    assert not moment.over
+
+
+def test_it_is_over_once_it_has_looked_when_the_file_says():
+    moment = Moment(1.0)
+    assert [moment.has_come(one) for one in marks(5, 5, 5)] == [False, False, True]
+    assert moment.over
 
 
 class Collector:
@@ -181,6 +195,32 @@ def test_the_time_for_which_a_domain_stood_is_taken_off_if_it_built_then(look):
     assert look.undisturbed("domU2", late) == CompileResult(0, 88.75, 96.75, {}, "")
     early = CompileResult(0, 0.1, 0.1, {}, "")
     assert look.undisturbed("domU1", early) == early
+
+
+def test_a_second_look_takes_the_place_of_the_first_and_both_are_taken_off(look):
+    look.wanted = Oracle()
+    pages = [2000] * 4 + [3000] * 4
+    watch(look, marks(*pages), until=lambda: len(look._pauses) == 2)
+    seen = look.result(Deadline.after(30))
+    assert (seen.chosen, seen.looks, seen.stopped_seconds) == ("peak", 2, 4.0)
+    assert seen.domains[0].paused_seconds == 3.0
+    late = CompileResult(0, 90.0, 100.0, {}, "")
+    assert look.undisturbed("domU1", late) == CompileResult(0, 87.0, 93.0, {}, "")
+
+
+def test_a_second_look_that_fails_leaves_nothing(look):
+    look.wanted = Oracle()
+    pages = [2000] * 4 + [3000] * 4
+    held = look.stillness.hold
+
+    def hold(deadline, *, memory):
+        found = held(deadline, memory=memory)
+        look.stillness.failure = "dom0 cannot"
+        return found
+
+    look.stillness.hold = hold
+    watch(look, marks(*pages), until=lambda: "dom0 cannot" in (look.missing or ""))
+    assert look.result(Deadline.after(1)) is None
 
 
 def test_a_workload_that_ends_before_is_not_disturbed(look):
