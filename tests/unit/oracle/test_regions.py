@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from orchestrator.errors import InfrastructureError
 from orchestrator.oracle import ceiling, look_at, read_regions
@@ -84,6 +86,33 @@ def test_the_ceiling_of_equal_pages_is_what_the_store_saves(kept):
     _, seen = look(kept)
     saved = sum(one.charged_bytes for one in kept.domains.values()) - kept.table.payload_bytes
     assert ceiling(seen.domain, seen.exact, seen.length).total_bytes == saved > 0
+
+
+STORES = st.tuples(
+    st.sampled_from(sorted(DOMIDS)), st.integers(1, 12), st.integers(0, 4), st.integers(0, 2)
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(STORES, max_size=40), st.booleans())
+def test_whatever_is_stored_the_ceilings_are_never_below_what_the_store_saves(
+    tmp_path_factory, stores, one_group
+):
+    groups = ("all", "all") if one_group else ("one", "other")
+    kept = Kept(tmp_path_factory.mktemp("kept"), groups)
+    for name, slot, seed, shift in stores:
+        kept.domains[name].discard(pack_key(0, slot))
+        if seed:
+            kept.store(name, slot, page(seed, shift=shift))
+    _, seen = look(kept)
+    charged = sum(one.charged_bytes for one in kept.domains.values())
+    saved = charged - kept.table.payload_bytes
+    exact, pointers = (
+        ceiling(seen.domain, classes, seen.length) for classes in (seen.exact, seen.pointers)
+    )
+    assert sum(seen.length) == charged
+    assert saved <= exact.total_bytes <= pointers.total_bytes
+    assert not one_group or saved == exact.total_bytes
 
 
 def test_twins_with_other_pointers_raise_the_other_ceiling_alone(kept):
