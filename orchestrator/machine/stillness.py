@@ -162,7 +162,7 @@ class Stillness:
             time.sleep(_POLL_SECONDS)
 
     def _save_memory(self, banks: Sequence[Range], deadline: Deadline) -> list[Path]:
-        size = self.machine.description.qemu.memory_mib << 20
+        size = self.machine.description.memory_mib << 20
         files = []
         for number, (first, end) in enumerate(
             outside(banks, (MEMORY_BASE, MEMORY_BASE + size)), start=1

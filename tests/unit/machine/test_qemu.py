@@ -109,7 +109,7 @@ def many() -> list[str]:
         *(Disk(f"scratch.{one.name}", Path(f"/r/{one.name}"), "raw", False) for one in domains),
         *DISKS,
     ]
-    return qemu_argv(machine, FILES, disks, QemuPaths(Path("/p/qmp"), Path("/r/console")))
+    return qemu_argv(machine, FILES, disks, PATHS)
 
 
 def test_eight_domains_have_a_console_and_a_port_each(many):
@@ -140,7 +140,7 @@ def test_there_are_as_many_ports_as_the_domains_need():
         for n in range(15)
     ]
     machine = MachineDescription.load().with_domains(domains)
-    argv = qemu_argv(machine, FILES, DISKS, QemuPaths(Path("/p/qmp"), Path("/r/console")))
+    argv = qemu_argv(machine, FILES, DISKS, PATHS)
     devices = values(argv, "-device")
     assert len([one for one in devices if one.startswith("virtserialport")]) == 17
     assert any(one.startswith("virtio-serial-device") and "max_ports=18" in one for one in devices)

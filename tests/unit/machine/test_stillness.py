@@ -70,7 +70,7 @@ def still(ssh, tmp_path, monkeypatch):
     machine = SimpleNamespace(
         dom0=SimpleNamespace(ssh=ssh),
         qmp=Qmp(),
-        description=SimpleNamespace(qemu=SimpleNamespace(memory_mib=2048)),
+        description=SimpleNamespace(memory_mib=2048),
         disk=lambda serial: Disk(serial, overlay, "qcow2", readonly=False),
     )
     found = Stillness(machine, [SimpleNamespace(name="domU1", domid=3)], folder)
