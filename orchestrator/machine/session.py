@@ -54,6 +54,9 @@ __all__ = ["Dom0", "Machine"]
 
 _RESEED = "/run/reseed"
 _SEED_BYTES = 64
+_CREATED_AT_ONCE = 2
+"""domUs that dom0 sets up at a time: it has one CPU, and libxl gives each of a domU's
+hotplug scripts 40 s (LIBXL_HOTPLUG_TIMEOUT), which eight domUs at once do not keep."""
 
 T = TypeVar("T")
 
@@ -95,6 +98,7 @@ class Machine:
         self._started = time.monotonic()
         self._abandoned = threading.Event()
         self._endpoints_lock = threading.Lock()
+        self._creating = threading.Semaphore(_CREATED_AT_ONCE)
         self._console_logs: dict[str, ConsoleLog] = {}
         self._log: Log = silent
         self._disks: list[Disk] = []
@@ -292,21 +296,33 @@ class Machine:
         """
         if name in self.domains:
             self.domains.pop(name).close()
-        make_swap_device(self.dom0.ssh, self.description.domain(name), deadline)
-        domain = DomainHandle.create(
-            self.description.domain(name),
-            console=self.console(name),
-            endpoint=self._endpoint(name, failed=WorkloadFailed, hung=GuestHung),
-            dom0=self.dom0.ssh,
-            check_machine=self.check,
-            deadline=deadline,
-        )
+        with self._its_turn(name, deadline):
+            make_swap_device(self.dom0.ssh, self.description.domain(name), deadline)
+            domain = DomainHandle.create(
+                self.description.domain(name),
+                console=self.console(name),
+                endpoint=self._endpoint(name, failed=WorkloadFailed, hung=GuestHung),
+                dom0=self.dom0.ssh,
+                check_machine=self.check,
+                deadline=deadline,
+            )
         self.domains[name] = domain
         self._write_endpoints()
         self._step(f"{name} created")
         domain.connect(deadline)
         self._step(f"{name} answers SSH")
         return domain
+
+    @contextlib.contextmanager
+    def _its_turn(self, name: str, deadline: Deadline) -> Iterator[None]:
+        """Held while dom0 sets a domU up; others that it sets up already come first."""
+        if not self._creating.acquire(timeout=deadline.remaining):
+            raise InfrastructureError(f"{name}: dom0 was still busy with other domUs' creation")
+        try:
+            self.check()  # the one before it may have failed
+            yield
+        finally:
+            self._creating.release()
 
     def destroy_domain(self, name: str, deadline: Deadline) -> None:
         """``xl destroy`` a domU that was created (KeyError if it was not)."""
