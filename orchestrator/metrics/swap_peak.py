@@ -66,10 +66,11 @@ def swap_moments(samples: Iterable[SwapSample]) -> Iterator[SwapPeak]:
 
 
 def find_swap_peak(samples: Sequence[SwapSample]) -> SwapPeak | None:
-    """The first moment of the most logical pages; of the most swapped ones, if none are kept."""
+    """The first moment of the most logical pages; of the most swapped ones, if none are kept;
+    where nothing is swapped at all, the first at which every domU has been looked at."""
     return max(
         swap_moments(samples),
-        key=lambda moment: (moment.logical_pages, moment.swapped_pages),
+        key=lambda moment: (moment.logical_pages, moment.swapped_pages, len(moment.domains)),
         default=None,
     )
 
