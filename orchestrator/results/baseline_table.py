@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rich.console import Console, ConsoleOptions
 from rich.table import Table
 
 from orchestrator.results.known import if_all_known
@@ -12,23 +13,28 @@ from orchestrator.results.stream_table import swap_table
 from orchestrator.results.summary import DomainSummary, Summary, VariantSummary
 from orchestrator.results.words import MISSING, percent, whole
 
-__all__ = ["COLUMNS", "BaselineRow", "baseline_rows", "baseline_table", "compares_swaps"]
+__all__ = ["COLUMNS", "BaselineRow", "BaselineTable", "baseline_rows", "compares_swaps"]
 
 COLUMNS = (
     "domUs, MiB",
     "time, s",
     "pages out",
     "pages in",
+    "dom0 CPU, s",
     "swapped, KB",
     "payload, KB",
     "in domUs, KB",
     "in dom0, KB",
-    "dom0 CPU, s",
     "reduction",
     "net",
 )
-ROOM = (7, 7, 7, 7, 8, 8, 7, 7, 6, 9, 6)
+ROOM = (8, 7, 9, 9, 7, 8, 8, 8, 8, 9, 7)
 """For a figure and the longest word above it, in characters."""
+SPENT = 5
+"""How many columns are of time and pages; the others are of memory, and go below them on
+a terminal that is too narrow for all."""
+NAME_ROOM = 24
+"""For a variant's title beside all columns; a longer one is folded."""
 
 
 def compares_swaps(summary: Summary) -> bool:
@@ -46,14 +52,27 @@ class BaselineRow:
     figures: tuple[str, ...]
 
 
-def baseline_table(summary: Summary) -> Table:
+@dataclass(frozen=True)
+class BaselineTable:
     """Time, pages, and where how much memory is spent on them."""
-    rows = list(baseline_rows(summary.variants))
-    columns = zip(COLUMNS, ROOM, strict=True)
-    table = swap_table(summary, [row.title for row in rows], columns, tight=True)
-    for row in rows:
-        table.add_row(row.title, *row.figures, style="" if row.good else "red")
-    return table
+
+    summary: Summary
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        wide = NAME_ROOM + sum(room + 2 for room in ROOM) <= options.max_width
+        parts = [slice(None)] if wide else [slice(SPENT), slice(SPENT, None)]
+        title: str | None = f"{self.summary.experiment}: run {self.summary.run_id}"
+        for part in parts:
+            yield self._table(title, part)
+            title = None
+
+    def _table(self, title: str | None, part: slice) -> Table:
+        rows = list(baseline_rows(self.summary.variants))
+        columns = list(zip(COLUMNS, ROOM, strict=True))[part]
+        table = swap_table(title, [row.title for row in rows], columns)
+        for row in rows:
+            table.add_row(row.title, *row.figures[part], style="" if row.good else "red")
+        return table
 
 
 def baseline_rows(variants: Sequence[VariantSummary]) -> Iterator[BaselineRow]:
@@ -67,11 +86,11 @@ def baseline_rows(variants: Sequence[VariantSummary]) -> Iterator[BaselineRow]:
                 _longest(one.domains),
                 whole(_total(one.domains, "swapped_out_pages")),
                 whole(_total(one.domains, "swapped_in_pages")),
+                MISSING if one.dom0_cpu_seconds is None else f"{one.dom0_cpu_seconds:,.1f}",
                 _kilobytes(_total(one.domains, "swapped_bytes_at_peak")),
                 _kilobytes(one.payload_bytes),
                 _kilobytes(one.frontend_bytes),
                 _kilobytes(one.store_footprint_bytes),
-                MISSING if one.dom0_cpu_seconds is None else f"{one.dom0_cpu_seconds:,.1f}",
                 percent(one.reduction),
                 percent(one.net_reduction),
             ),

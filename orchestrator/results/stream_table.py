@@ -29,31 +29,27 @@ ROOM = (9, 7, 7, 8, 7, 7, 7)
 def stream_table(summary: Summary) -> Table:
     """Pages a second, latencies and memory; one row a variant and domU."""
     rows = list(stream_rows(summary.variants))
-    table = swap_table(summary, [name for name, _ in rows], zip(COLUMNS, ROOM, strict=True))
+    title = f"{summary.experiment}: run {summary.run_id}"
+    table = swap_table(title, [name for name, _ in rows], zip(COLUMNS, ROOM, strict=True))
     for name, figures in rows:
         table.add_row(name, *_figures(figures))
     return table
 
 
 def swap_table(
-    summary: Summary,
-    names: Iterable[str],
-    columns: Iterable[tuple[str, int]],
-    *,
-    tight: bool = False,
+    title: str | None, names: Iterable[str], columns: Iterable[tuple[str, int]]
 ) -> Table:
     """An empty table of ways to swap.
 
     Args:
         names: of the rows; no word of them is broken.
         columns: each name, and its room in characters.
-        tight: one space between columns, not two.
     """
     table = Table(
-        title=f"{summary.experiment}: run {summary.run_id}",
+        title=title,
         box=box.SIMPLE_HEAD,
         title_justify="left",
-        padding=(0, 0, 0, 0 if tight else 1),
+        padding=(0, 0, 0, 1),
     )
     longest = max((len(word) for name in names for word in name.split()), default=0)
     table.add_column("swap", min_width=longest, overflow="fold")

@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.results.baseline_table import baseline_table, compares_swaps
+from orchestrator.results.baseline_table import BaselineTable, compares_swaps
 from orchestrator.results.churn_table import churn_tables
 from orchestrator.results.oracle import OracleFigures
 from orchestrator.results.paper import PAPER
@@ -38,7 +38,7 @@ def result_table(summary: Summary) -> RenderableType:
     if summary.workload == "churn":
         return Group(*churn_tables(summary), _verdict(summary))
     if compares_swaps(summary):
-        return Group(baseline_table(summary), _verdict(summary))
+        return Group(BaselineTable(summary), _verdict(summary))
     return Group(_CompileTable(summary), _verdict(summary))
 
 

@@ -75,6 +75,13 @@ def test_a_disk_has_no_reduction_but_a_verdict(folder):
     assert (variant.verdict, variant.reduction, variant.coverage) == ("OK", None, 0.0)
 
 
+def test_without_swap_every_domain_is_in_the_figures(folder):
+    swapping(folder, "none")
+    (variant,) = build_summary(read_run(folder.path)).variants
+    assert [domain.name for domain in variant.domains] == ["domU1", "domU2"]
+    assert variant.verdict == "OK"
+
+
 @pytest.mark.parametrize(
     ("swap", "looked", "said"),
     [
@@ -183,10 +190,13 @@ def test_the_table_of_working_sets_tells_what_dom0_computed(tmp_path):
         worked(folder)
         summary = finish_run(folder)
     assert verify_run(folder.path) == []
-    said = shown(summary)
-    assert "dom0" in said
-    row = next(line for line in said.splitlines() if line.strip().startswith("zram"))
-    assert "12.2" in row.split()
+    wide, narrow = (shown(summary, width) for width in (140, 80))
+    (row,) = (line.split() for line in wide.splitlines() if line.strip().startswith("zram"))
+    time, memory = (line.split() for line in narrow.splitlines() if line.strip().startswith("zram"))
+    assert row == [*time, *memory[1:]]
+    assert row[1:8] == ["2", "x", "64", "172.2", "-", "-", "12.2"]
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert "…" not in narrow
     html = (folder.path / "report.html").read_text()
     assert "dom0 CPU, s" in html
     assert ">12.2<" in html
