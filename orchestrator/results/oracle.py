@@ -53,7 +53,11 @@ class OracleDomain(Entry):
 
     @property
     def disk_pages(self) -> int | None:
-        """Swapped pages that are on its swap disk, as it counted them at its last MARK."""
+        """Swapped pages that are on its swap disk, as it counted them at its last MARK.
+
+        Linux counts slots as used that it has set aside for its CPUs (up to 64 each, and
+        as many that were given back), so these may be fewer.
+        """
         used, held, same = (
             self.mark_swap_slots_used,
             self.mark_held_pages,
@@ -185,7 +189,8 @@ class OracleFigures(Entry):
     disk_pages_seen: Count
     """Blocks of the swap disks that were looked at: those, and perhaps stale ones."""
     coverage: float | None
-    """Swapped pages that were looked at / all of them, same-filled ones aside."""
+    """Swapped pages that were looked at / all of them, same-filled ones aside; too low by
+    the free slots that Linux has set aside and counts as used."""
     charged_bytes: Count
     """Payload, if every holder kept its own."""
     payload_bytes: Count
