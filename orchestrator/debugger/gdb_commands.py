@@ -201,13 +201,18 @@ def _select_inside(domid: int) -> bool:
 
 
 class DomidOf(gdb.Function):
-    """$domid_of(VCPU): Xen's number of the domain that a ``struct vcpu *`` belongs to."""
+    """$domid_of(VCPU): Xen's number of the domain that a ``struct vcpu *`` belongs to.
+
+    Without an argument: of the domain whose context the selected CPU has.
+    """
 
     def __init__(self) -> None:
         super().__init__("domid_of")
 
-    def invoke(self, vcpu: gdb.Value) -> int:
+    def invoke(self, vcpu: gdb.Value | None = None) -> int:
         """Evaluate it."""
+        if vcpu is None:
+            return current().domid
         return _xen().vcpu(int(vcpu) & (1 << 64) - 1).domid
 
 
