@@ -18,7 +18,7 @@ class Oracle(Table):
 
     at_seconds: float | None = Field(default=None, gt=0, le=7 * 24 * 3600, strict=False)
     """When: seconds of dom0's clock since the workload began. Where left out, near the
-    peak of swapped pages: at each highest that lies a quarter above that of the last look,
+    peak of swapped pages: at each highest that lies half above that of the last look,
     and the last look counts."""
     resident: bool = True
     """Whether to look at the domUs' memory, too."""

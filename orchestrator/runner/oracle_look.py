@@ -39,7 +39,7 @@ __all__ = ["Moment", "OracleLook", "oracle_look"]
 
 _POLL_SECONDS = 0.1
 _FETCH_SECONDS = 300.0
-_HIGHER = 1.25
+_HIGHER = 1.5
 """Times as many swapped pages as at the last look: then it looks again."""
 _FEW_PAGES = 1024
 """4 MiB: before a workload swaps in earnest, its pages rise and fall, too."""

@@ -49,11 +49,11 @@ def test_by_itself_it_looks_at_peaks_that_lie_well_above_the_last_one():
     few = [100, 900, 20, 900, 900]
     rising = [1500, 3000, 2900, 3100, 4000]  # never a second without a new highest
     top = [3990, 3980, 3970, 3960]
-    little_more = [4900, 4900, 4900, 4900]
-    much_more = [6000, 5900, 5800, 100]
+    little_more = [5900, 5900, 5900, 5900]
+    much_more = [6300, 6200, 6100, 100]
     seen = marks(*few, *rising, *top, *little_more, *much_more)
     looked = [one.sequence for one in seen if moment.has_come(one)]
-    assert [seen[sequence].logical_pages for sequence in looked] == [3980, 5800]
+    assert [seen[sequence].logical_pages for sequence in looked] == [3980, 6100]
     assert not moment.over
 
 
@@ -199,7 +199,7 @@ def test_the_time_for_which_a_domain_stood_is_taken_off_if_it_built_then(look):
 
 def test_a_second_look_takes_the_place_of_the_first_and_both_are_taken_off(look):
     look.wanted = Oracle()
-    pages = [2000] * 4 + [3000] * 4
+    pages = [2000] * 4 + [3100] * 4
     watch(look, marks(*pages), until=lambda: len(look._pauses) == 2)
     seen = look.result(Deadline.after(30))
     assert (seen.chosen, seen.looks, seen.stopped_seconds) == ("peak", 2, 4.0)
@@ -210,7 +210,7 @@ def test_a_second_look_takes_the_place_of_the_first_and_both_are_taken_off(look)
 
 def test_a_second_look_that_fails_leaves_nothing(look):
     look.wanted = Oracle()
-    pages = [2000] * 4 + [3000] * 4
+    pages = [2000] * 4 + [3100] * 4
     held = look.stillness.hold
 
     def hold(deadline, *, memory):
