@@ -3,13 +3,14 @@
 The domUs build their objects over and over until every fault has struck and the
 build that runs then has ended. Every build's objects are compared at its end.
 Where the variant is expected to fail, a build that fails is followed by the next
-one all the same, and the first failure is raised at the end.
+one all the same, pages that fail leave the build alone, and the first failure is
+raised at the end.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -61,6 +62,8 @@ class _FaultyCompile:
     """The newest complete build, by domU."""
     existing: dict[str, dict[str, str]] = field(default_factory=dict)
     """Digests of what a failed build left, by domU."""
+    failure: WorkloadFailed | None = None
+    """The first one that was expected."""
 
     def run(self) -> None:
         variant = self.setting.variant
@@ -92,22 +95,19 @@ class _FaultyCompile:
             with sampled(self.setting, self.machine, self.measured) as collector, injector:
                 for pager in self._pagers:
                     loops.start(self.machine.domains[pager.name], self.deadline)
-                watcher = _Watcher(collector, injector, loops, self.deadline)
-                failure = self._build_on(workload, watcher, injector)
+                watcher = _Watcher(collector, injector, loops, self._lost_pages, self.deadline)
+                self._build_on(workload, watcher, injector)
                 injector.stop()
                 loops.finish(self.deadline)
         except TestbedError:
             self.measured.domains = self._outcomes(loops)
             raise
         self.measured.domains = self._outcomes(loops)
-        if failure is not None:
-            raise failure
+        if self.failure is not None:
+            raise self.failure
 
-    def _build_on(
-        self, workload: KernelCompile, watcher: _Watcher, injector: Injector
-    ) -> WorkloadFailed | None:
-        """Build until every fault has struck; the first failure that was expected."""
-        failure: WorkloadFailed | None = None
+    def _build_on(self, workload: KernelCompile, watcher: _Watcher, injector: Injector) -> None:
+        """Build until every fault has struck."""
         builds = 0
         while True:
             builds += 1
@@ -115,14 +115,22 @@ class _FaultyCompile:
                 results = workload.run(self.machine, self._builders, self.deadline, watcher)
             except WorkloadFailed as error:
                 self._failed(workload, builds, error)
-                if self.setting.variant.expect == "OK":
-                    raise
-                failure = failure or error
+                self._expected(error)
             else:
                 self._complete(builds, results)
             injector.check()
             if injector.done:
-                return failure
+                return
+
+    def _expected(self, error: WorkloadFailed) -> None:
+        """Go on after a failure that was expected; raise one that was not."""
+        if self.setting.variant.expect == "OK":
+            raise error
+        self.failure = self.failure or error
+
+    def _lost_pages(self, error: WorkloadFailed) -> None:
+        self._event("pages-failed", {"reason": str(error)})
+        self._expected(error)
 
     def _complete(self, number: int, results: dict[str, CompileResult]) -> None:
         self.last = results
@@ -204,6 +212,8 @@ class _Watcher:
     collector: Collector
     injector: Injector
     loops: PageLoops
+    lost_pages: Callable[[WorkloadFailed], None]
+    """Called with a loop's failure; raises it where going on is pointless."""
     deadline: Deadline
 
     def note(self, note: str, /) -> None:
@@ -214,4 +224,7 @@ class _Watcher:
     def check(self) -> None:
         self.collector.check()
         self.injector.check()
-        self.loops.check(self.deadline.within(ASK_SECONDS))
+        try:
+            self.loops.check(self.deadline.within(ASK_SECONDS))
+        except WorkloadFailed as error:
+            self.lost_pages(error)

@@ -85,6 +85,9 @@ class FakeMachine:
 class FakeLoops:
     """In place of PageLoops."""
 
+    failure: ClassVar[Exception | None] = None
+    """What the next look raises, once."""
+
     def __init__(self, said=None, **fields):
         self.said = [] if said is None else said
         self.rounds = {}
@@ -96,7 +99,9 @@ class FakeLoops:
         self.said.append(f"load {domain.name}")
 
     def check(self, deadline):
-        pass
+        failure, FakeLoops.failure = FakeLoops.failure, None
+        if failure:
+            raise failure
 
     def finish(self, deadline):
         self.said.append("finish")
@@ -115,9 +120,11 @@ class FakeCompile:
     def __init__(self, **fields):
         self.fields = fields
         self.asking = fields["asking"]
+        self.begun = []
         self.made.append(self)
 
     def run(self, machine, domains, deadline, watcher):
+        self.begun.append([domain.name for domain in domains])
         watcher.note(STARTED)
         watcher.check()
         step = self.script.pop(0) if len(self.script) > 1 else self.script[0]

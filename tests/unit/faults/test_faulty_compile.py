@@ -51,6 +51,7 @@ def measure(monkeypatch):
     monkeypatch.setattr(faulty_compile, "domain_latency", no_latency)
     monkeypatch.setattr(setting, "Collector", FakeCollector)
     monkeypatch.setattr(FakeCompile, "made", [])
+    monkeypatch.setattr(FakeLoops, "failure", None)
     events = []
 
     def measure(script, *, left=None, machine=None, **shape):
@@ -156,3 +157,21 @@ def test_the_pager_gets_its_load_and_builds_nothing(measure):
         ("victim", "pages"),
     ]
     assert measured.domains[2].digests is None
+
+
+def test_a_pager_that_was_expected_to_fail_leaves_the_builds_alone(measure, monkeypatch):
+    monkeypatch.setattr(FakeLoops, "failure", WorkloadFailed("victim: SIGBUS"))
+    measured = measure([RIGHT], expect="WORKLOAD_FAILED", victim=True)
+    assert str(measured.error) == "victim: SIGBUS"
+    assert len(measured.faults) == 5, "all have struck"
+    names = [event for event, _ in measured.events]
+    assert names.count("pages-failed") == 1
+    assert names.count("build") == measured.builds == len(FakeCompile.made[0].begun)
+    assert measured.problems == []
+
+
+def test_a_pager_that_fails_ends_a_variant_that_should_not(measure, monkeypatch):
+    monkeypatch.setattr(FakeLoops, "failure", WorkloadFailed("victim: SIGBUS"))
+    measured = measure([RIGHT], victim=True)
+    assert str(measured.error) == "victim: SIGBUS"
+    assert measured.builds == 0
