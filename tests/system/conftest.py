@@ -67,8 +67,10 @@ def parts(progress: Progress) -> Parts:
 
 @pytest.fixture(scope="session")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the session's machine."""
-    return tmp_path_factory.mktemp("machine")
+    """The folder of the session's machine, alone in a folder of results."""
+    run_dir = tmp_path_factory.mktemp("results") / "machine"
+    run_dir.mkdir()
+    return run_dir
 
 
 @pytest.fixture(scope="session")
