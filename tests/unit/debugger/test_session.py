@@ -82,9 +82,10 @@ def test_an_interrupt_is_gdb_s_alone(gdb, tmp_path):
     # both are signalled, as the terminal does; a shell that inherited an ignored
     # SIGINT could not set the trap
     gdb("trap 'exit 9' INT; kill -INT $PPID; kill -INT $$; sleep 1; exit 1")
+    before = signal.getsignal(signal.SIGINT)
     with FakeStub(tmp_path / "gdb") as stub:
         assert debug(machine(stub.path), tmp_path / "machine.json", "xen", XEN, []) == 9
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_two_at_once_are_one_too_many(gdb, tmp_path):
