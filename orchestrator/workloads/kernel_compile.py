@@ -20,7 +20,7 @@ from orchestrator.artifacts.context import checkout, read_list
 from orchestrator.deadline import Deadline
 from orchestrator.errors import WorkloadFailed
 from orchestrator.machine import DetachedJob, DomainHandle, Machine
-from orchestrator.workloads.together import Nobody, Together, Watcher, failure, release
+from orchestrator.workloads.together import Nobody, Together, Watcher, failure
 
 __all__ = ["CHECKPOINT_SECONDS", "CompileResult", "KernelCompile", "make_arguments"]
 
@@ -139,14 +139,9 @@ class KernelCompile:
         calls = [lambda domain=domain: self._prepare(domain, prepare) for domain in domains]
         with self.asking():
             jobs = dict(zip((d.name for d in domains), machine.in_parallel(calls), strict=True))
-        with self.timed():
-            with self.asking():
-                started = release(machine, list(jobs.values()), prepare)
-            watcher.note("workload-started")
-            ended = self._wait(machine, jobs, deadline, watcher)
-            watcher.note("workload-ended")
+        seconds = self._together.run(machine, jobs, prepare, deadline, watcher)
         with self.asking():
-            return {name: _collect(jobs[name], ended[name] - started, deadline) for name in jobs}
+            return {name: _collect(job, seconds[name], deadline) for name, job in jobs.items()}
 
     def script(self, skew: float = 0) -> str:
         """What runs in a domU (sh), after ``skew`` seconds."""
@@ -174,6 +169,12 @@ class KernelCompile:
         said = domain.ssh.run(script, data=lines.encode(), deadline=deadline, check=False)
         return _digests(said.stdout)
 
+    @property
+    def _together(self) -> Together:
+        return Together(
+            "the build", _failure, self.patient, self.poll_seconds, self.asking, self.timed
+        )
+
     def _prepare(self, domain: DomainHandle, deadline: Deadline) -> DetachedJob:
         # a domU's clock starts anywhere; make compares times with the tree's, and
         # with those of an earlier boot when it resumes
@@ -183,19 +184,6 @@ class KernelCompile:
         return DetachedJob.prepare(
             domain.ssh, JOB, script, deadline=deadline, console=domain.console
         )
-
-    def _wait(
-        self,
-        machine: Machine,
-        jobs: Mapping[str, DetachedJob],
-        deadline: Deadline,
-        watcher: Watcher,
-    ) -> dict[str, float]:
-        """Host seconds at which each job was seen to have ended; all well."""
-        together = Together(
-            "the build", _failure, self.patient, self.poll_seconds, asking=self.asking
-        )
-        return together.wait(machine, jobs, deadline, watcher)
 
 
 def make_arguments() -> list[str]:

@@ -19,7 +19,7 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import InfrastructureError, WorkloadFailed
 from orchestrator.machine import DetachedJob, DomainHandle, Machine
 from orchestrator.workloads.pagegen import PROGRAM, put_pagegen
-from orchestrator.workloads.together import Nobody, Together, Watcher, failure, release
+from orchestrator.workloads.together import Nobody, Together, Watcher, failure
 
 __all__ = ["SetPlan", "WorkingSet", "WorkingSetResult", "expected_digests"]
 
@@ -106,15 +106,13 @@ class WorkingSet:
         prepare = deadline.within(_PREPARE_SECONDS)
         calls = [lambda domain=domain: self._prepare(domain, prepare) for domain in domains]
         jobs = dict(zip((d.name for d in domains), machine.in_parallel(calls), strict=True))
-        together = Together("work on the pages", _failure, poll_seconds=self.poll_seconds)
-        with self.timed():
-            started = release(machine, list(jobs.values()), prepare)
-            watcher.note("workload-started")
-            ended = together.wait(machine, jobs, deadline, watcher)
-            watcher.note("workload-ended")
+        together = Together(
+            "work on the pages", _failure, poll_seconds=self.poll_seconds, timed=self.timed
+        )
+        seconds = together.run(machine, jobs, prepare, deadline, watcher)
         limit = deadline.within(_COLLECT_SECONDS)
         return {
-            name: _result(name, job.log(deadline=limit), ended[name] - started)
+            name: _result(name, job.log(deadline=limit), seconds[name])
             for name, job in jobs.items()
         }
 

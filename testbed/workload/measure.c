@@ -46,7 +46,7 @@ struct stream {
 	uint64_t out_pages, still_in, mismatches;
 };
 
-static double now(void)
+double now(void)
 {
 	struct timespec time;
 
@@ -54,7 +54,7 @@ static double now(void)
 	return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-static void *allocate(size_t number, size_t size)
+void *allocate(size_t number, size_t size)
 {
 	void *memory = calloc(number, size);
 

@@ -2,6 +2,7 @@
 #ifndef MEASURE_H
 #define MEASURE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "contents.h"
@@ -12,6 +13,12 @@
 
 /* The page that is read now, for the message if it comes back as an error. */
 extern volatile uint64_t current_page;
+
+/* Seconds of a clock that only goes forward. */
+double now(void);
+
+/* Zeroed memory; exits with status 2 if there is none. */
+void *allocate(size_t number, size_t size);
 
 /* Anonymous memory in small pages; exits with status 2 if there is none. */
 void *map(uint64_t pages);

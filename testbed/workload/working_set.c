@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "measure.h"
 #include "working_set.h"
@@ -32,25 +31,6 @@ struct run {
 	uint64_t *digests;	/* one a round, and the last */
 	uint64_t rewrites, verified;
 };
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
-static void *allocate(size_t number, size_t size)
-{
-	void *memory = calloc(number, size);
-
-	if (!memory) {
-		perror("pagegen: calloc");
-		exit(2);
-	}
-	return memory;
-}
 
 static void shuffle(const struct run *run, uint32_t round)
 {

@@ -119,3 +119,14 @@ def endpoint(keys: Path) -> Iterator[SshEndpoint]:
 def ssh(endpoint: SshEndpoint) -> Iterator[Ssh]:
     with Ssh.connect(endpoint, Deadline.after(10)) as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """pagegen, for this machine."""
+    sources = sorted((Path(__file__).resolve().parents[3] / "testbed/workload").glob("*.c"))
+    program = tmp_path_factory.mktemp("pagegen") / "pagegen"
+    subprocess.run(
+        ["gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", program, *sources], check=True
+    )
+    return program

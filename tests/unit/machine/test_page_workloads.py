@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from contextlib import nullcontext
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -29,18 +27,9 @@ from orchestrator.workloads import (
     pagegen,
 )
 
-SOURCES = sorted((Path(__file__).resolve().parents[3] / "testbed/workload").glob("*.c"))
-
 
 def soon() -> Deadline:
     return Deadline.after(30)
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory) -> Path:
-    program = tmp_path_factory.mktemp("pagegen") / "pagegen"
-    subprocess.run(["gcc", "-O1", "-o", program, *SOURCES], check=True)
-    return program
 
 
 @pytest.fixture
@@ -198,7 +187,7 @@ MACHINE = SimpleNamespace(check_all=lambda: None)
 
 def wait(jobs, **fields):
     workload = KernelCompile(["lib/idr.o"], poll_seconds=0.01, **fields)
-    return workload._wait(MACHINE, jobs, soon(), kernel_compile.Nobody())
+    return workload._together.wait(MACHINE, jobs, soon(), kernel_compile.Nobody())
 
 
 def test_a_failed_build_is_told_at_once():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,6 @@ from orchestrator.errors import InfrastructureError, WorkloadFailed
 from orchestrator.machine import ConsoleLog
 from orchestrator.workloads import SetPlan, WorkingSet, expected_digests, working_set
 
-SOURCES = sorted((Path(__file__).resolve().parents[3] / "testbed/workload").glob("*.c"))
 PLAN = SetPlan(
     pages=200,
     shares={"zero": 1, "equal": 2, "similar": 1, "text": 2, "random": 0},
@@ -27,13 +25,6 @@ PLAN = SetPlan(
 
 def soon() -> Deadline:
     return Deadline.after(30)
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory) -> Path:
-    program = tmp_path_factory.mktemp("pagegen") / "pagegen"
-    subprocess.run(["gcc", "-O1", "-o", program, *SOURCES], check=True)
-    return program
 
 
 class Machine:
