@@ -111,7 +111,10 @@ def test_a_watch_sees_what_changes(watched, program):
     watch = MemoryWatch(program, "some", interval_ms=50)
     with watch.watching(watched.machine, [watched.domain], soon()):
         time.sleep(0.3)
-        watched.swaps.write_text(watched.swaps.read_text().replace("400", "4000"))
+        # at once, as the kernel's own file: a file that is written anew is empty for a moment
+        fresh = watched.swaps.with_suffix(".new")
+        fresh.write_text(watched.swaps.read_text().replace("400", "4000"))
+        fresh.replace(watched.swaps)
         time.sleep(0.3)
     seen = [sample.slots_used_pages for sample in watch.samples]
     assert seen == sorted(seen)
