@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from testbed.store.arena import GRANULE, granules
 from testbed.store.domain import Domain
 from testbed.store.entries import DAMAGED
-from testbed.store.table import Counts, DamagedPage, SharingTable
+from testbed.store.members import Counts
+from testbed.store.table import DamagedPage, SharingTable
 
 __all__ = ["problems", "verification"]
 

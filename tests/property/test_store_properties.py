@@ -21,10 +21,11 @@ from testbed.store import arena as arena_module
 from testbed.store.arena import Arena, arena_size
 from testbed.store.domain import Domain, pack_key
 from testbed.store.hashindex import HashIndex
+from testbed.store.members import Counts
 from testbed.store.protocol import MIN_PAYLOAD, OFFSET_BITS, PAGE_SIZE
 from testbed.store.region import Region
 from testbed.store.state import Life, State
-from testbed.store.table import Counts, SharingTable
+from testbed.store.table import SharingTable
 from testbed.store.verification import problems
 
 QUOTA = 24 * PAGE_SIZE
