@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from testbed.store.domain import Domain
+from testbed.store.errors import DamagedPage
 from testbed.store.layout import RequestCounters
 from testbed.store.protocol import (
     COUNTERS,
@@ -28,7 +29,6 @@ from testbed.store.protocol import (
     Op,
     Status,
 )
-from testbed.store.table import DamagedPage
 from testbed.store.transport.interface import Batch
 
 __all__ = ["Dispatcher", "Mark"]
@@ -147,6 +147,7 @@ class Dispatcher:
         except DamagedPage:
             self.counters.refused_damaged += 1
             return _EIO
+        self.domain.table.use(page)
         length = len(payload)
         start = at * PAGE_SIZE
         batch.loads[start : start + length] = payload

@@ -5,12 +5,13 @@
     StoreError
      ├── ConfigError         the configuration cannot work; the service does not start
      ├── ProtocolViolation   a frontend broke the protocol; it alone is disconnected
-     └── TransportError      Xen or the native piece refused an operation
+     ├── TransportError      Xen or the native piece refused an operation
+     └── DamagedPage         kept bytes are not those that were stored
 """
 
 from __future__ import annotations
 
-__all__ = ["ConfigError", "ProtocolViolation", "StoreError", "TransportError"]
+__all__ = ["ConfigError", "DamagedPage", "ProtocolViolation", "StoreError", "TransportError"]
 
 
 class StoreError(Exception):
@@ -27,3 +28,7 @@ class ProtocolViolation(StoreError):
 
 class TransportError(StoreError):
     """A grant, an event channel or a xenstore operation failed."""
+
+
+class DamagedPage(StoreError):
+    """The kept bytes are not those that were stored."""

@@ -84,8 +84,9 @@ class TableState(ctypes.Structure):
         ("entries", _address),
         ("index", _address),
         ("sharers", _address),
+        ("recent", _address),
         ("nr_sharers", _u32),
-        ("unused", _u32),
+        ("nr_recent", _u32),
         ("payload_bytes", _u64),
         ("shared_hits", _u64),
     )

@@ -17,6 +17,8 @@ from pathlib import Path
 from testbed.store.arena import ArenaFull, granules
 from testbed.store.domain import Domain
 from testbed.store.entries import DAMAGED
+from testbed.store.errors import DamagedPage
+from testbed.store.forms import Difference, Form, Malformed
 from testbed.store.state import Life, State
 from testbed.store.table import SharingTable
 
@@ -70,6 +72,8 @@ def recover(table: SharingTable) -> Recovered:
     survey = _Survey(table)
     found = {life: survey.look(domain) for life, domain in domains.items()}
     table.adopt_pages(survey.reached())
+    for page, base in survey.differences():
+        table.adopt_base(page, base)
     for life, domain in domains.items():
         pages = [
             (row, page if page != DAMAGED and survey.status[page] == _SOUND else DAMAGED)
@@ -93,6 +97,8 @@ class _Survey:
         self.status = bytearray(self._end)
         """By page id: not looked at, sound, or not there whole."""
         self._wanted = bytearray(self._end)
+        self._bases: dict[int, int] = {}
+        """Of each page that is kept as a difference: whose."""
 
     def look(self, domain: Domain) -> list[tuple[int, int]]:
         """The rows in use of ``domain`` and their pages' ids, ``DAMAGED`` where there is none."""
@@ -113,22 +119,59 @@ class _Survey:
             found.append((row, page))
         return found
 
+    def differences(self) -> list[tuple[int, int]]:
+        """The pages that are kept as differences, with their bases; once ``reached`` was asked."""
+        return [both for both in self._bases.items() if self._wanted[both[0]]]
+
     def reached(self) -> bytearray:
         """Flags by page id: the pages that are there, none over another."""
         records, status, wanted = self._records, self.status, self._wanted
-        sound = [page for page in range(1, self._end) if wanted[page]]
+        both = bytearray(wanted)
+        for _, base in self.differences():
+            both[base] = 1
+        sound = [page for page in range(1, self._end) if both[page]]
         sound.sort(key=records.offsets.__getitem__)
         before, end = 0, 0
         for page in sound:
             offset = records.offsets[page]
             if offset < end:
                 status[page] = status[before] = _LOST
-                wanted[page] = wanted[before] = 0
-            before, end = page, max(end, offset + granules(records.lengths[page]))
-        return wanted
+            before, end = page, max(end, offset + granules(self._table.kept_length(page)))
+        for page, base in self._bases.items():
+            if status[base] == _LOST:
+                status[page] = _LOST
+        for page in sound:
+            if status[page] == _LOST:
+                wanted[page] = 0
+        reached = bytearray(wanted)
+        for _, base in self.differences():
+            reached[base] = 1
+        return reached
 
     def _check(self, page: int) -> int:
-        records = self._records
-        whole = self._table.arena.holds(records.offsets[page], page, records.lengths[page])
+        """Looks at a page, and, where it is a difference, at its base."""
+        table, records = self._table, self._records
+        length = table.kept_length(page)
+        whole = table.arena.holds(records.offsets[page], page, length)
+        if whole and records.form(page) != Form.RECEIVED:
+            whole = self._check_form(page)
         self.status[page] = _SOUND if whole else _LOST
         return self.status[page]
+
+    def _check_form(self, page: int) -> bool:
+        records = self._records
+        try:
+            form, _, kept = self._table.kept(page)
+            if form != Form.DIFFERENCE:
+                return True
+            base = Difference.unpack(kept).base
+        except (DamagedPage, Malformed):
+            return False
+        if not 0 < base < self._end or records.form(base) == Form.DIFFERENCE:
+            return False
+        if records.groups[base] != records.groups[page]:
+            return False
+        if (self.status[base] or self._check(base)) != _SOUND:
+            return False
+        self._bases[page] = base
+        return True

@@ -9,6 +9,12 @@ The 64-bit fingerprint (XXH3 with a secret seed for each group and encoding)
 only finds the candidate: the comparison decides. It also tells damaged
 memory from a good page when the page is read again.
 
+What is kept of a page may be changed later into another form (``forms.py``),
+as long as the page can be made of it: an entry's fingerprint, length and
+encoding stay those of the payload that was sent, and so does what its holders
+are charged. A page that others are kept as differences from, their *base*, is
+held by these as by one more domain.
+
 Records and blocks lie in regions that outlive the process. Everything else,
 sharers, members and the index, is derived from the domains' rows: see
 ``recovery.py``. A new page is complete, block first, then record, before
@@ -26,22 +32,23 @@ from dataclasses import dataclass
 import xxhash
 
 from testbed.store.arena import Arena
-from testbed.store.entries import DAMAGED, Entries
+from testbed.store.entries import DAMAGED, Entries, kind
+from testbed.store.errors import DamagedPage
+from testbed.store.forms import Difference, Form, Recompressed
 from testbed.store.hashindex import HashIndex
 from testbed.store.layout import TableState
 from testbed.store.members import Member
-from testbed.store.protocol import MIN_PAYLOAD
+from testbed.store.protocol import MIN_PAYLOAD, PAGE_SIZE, Encoding
+from testbed.store.rebuild import Rebuilder, Undecodable, decode
+from testbed.store.rekept import Rekept
+from testbed.store.secondlook.recent import Recent
 from testbed.store.state import State
 
-__all__ = ["DamagedPage", "Entry", "SharingTable", "fingerprint"]
+__all__ = ["Entry", "SharingTable", "fingerprint"]
 
 Fingerprint = Callable[[bytes, int], int]
 
 fingerprint: Fingerprint = xxhash.xxh3_64_intdigest
-
-
-class DamagedPage(Exception):
-    """The kept bytes are not those that were stored."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,8 @@ class Entry:
     """Bytes of payload."""
 
 
+WHOLE_PAGE = 0xFF
+"""In place of an encoding, for digests of pages and not of payloads."""
 _SPARE = 64
 """More than is needed now, where something grows by one page at a time."""
 
@@ -77,6 +86,10 @@ class SharingTable:
         )
         self._set_sharers(1)
         self.members: list[Member] = []
+        self.rekept = Rekept()
+        self.recent: Recent | None = None
+        """Which pages were used lately, where anybody wants to know."""
+        self.rebuilder = Rebuilder(self)
         self._seeds: dict[int, int] = {}
 
     @property
@@ -123,14 +136,15 @@ class SharingTable:
             if (
                 self._lengths[page] == length
                 and self.records.groups[page] == group
-                and self.records.encodings[page] == encoding
-                and self.arena.get(self._offsets[page], length) == payload
+                and self.records.encoding(page) == encoding
+                and self._is_kept(page, encoding, payload)
             ):
                 self.table_state.shared_hits += 1
                 break
         else:
             page = self._insert(group, encoding, value, payload)
             self._index.fill(slot, page)
+        self.use(page)
         if not member.counts.add(page):
             self._sharers[page] += 1
             member.state.distinct_bytes += length
@@ -160,16 +174,73 @@ class SharingTable:
         return length
 
     def read(self, page: int) -> tuple[int, bytes]:
-        """Encoding and payload of ``page``; ``DamagedPage`` if its bytes changed."""
-        records = self.records
-        if page >= records.ids.end:  # DAMAGED, or a row that was damaged itself
+        """Encoding and payload of ``page``; ``DamagedPage`` if its bytes changed.
+
+        A page that is not kept as it was sent comes as it is, RAW.
+        """
+        if page >= self.records.ids.end:  # DAMAGED, or a row that was damaged itself
             raise DamagedPage("a page that was lost")
-        encoding = records.encodings[page]
-        payload = self.arena.get(self._offsets[page], self._lengths[page])
-        seed = self.seed(records.groups[page], encoding)
-        if self._digest(payload, seed) != records.fingerprints[page]:
-            raise DamagedPage(f"page {page}")
-        return encoding, payload
+        form, encoding, kept = self.kept(page)
+        if form == Form.RECEIVED:
+            return encoding, kept
+        return Encoding.RAW, self.rebuilder.content(page)
+
+    def use(self, page: int) -> None:
+        """``page`` is used now: it is not cold."""
+        if self.recent:
+            self.recent.use(page)
+
+    def kept(self, page: int) -> tuple[Form, int, bytes]:
+        """Form, encoding of the payload as it was sent, and what is kept of it.
+
+        Raises ``DamagedPage`` where that can be told without making the page of it.
+        """
+        records, offset = self.records, self._offsets[page]
+        form, encoding = records.form(page), records.encoding(page)
+        if form == Form.RECEIVED:
+            payload = self.arena.get(offset, self._lengths[page])
+            seed = self.seed(records.groups[page], encoding)
+            if self._digest(payload, seed) != records.fingerprints[page]:
+                raise DamagedPage(f"page {page}")
+            return Form.RECEIVED, encoding, payload
+        if form not in (Form.RECOMPRESSED, Form.DIFFERENCE):
+            raise DamagedPage(f"page {page} is of form {form}")
+        length = self.kept_length(page)
+        if not length:
+            raise DamagedPage(f"page {page}: its block says otherwise")
+        return Form(form), encoding, self.arena.get(offset, length)
+
+    def kept_length(self, page: int) -> int:
+        """Bytes that are kept of ``page``; 0 when its block is not what it should be."""
+        if self.records.form(page) == Form.RECEIVED:
+            return self._lengths[page]
+        owner, length = self.arena.header(self._offsets[page])
+        return length if owner == page and MIN_PAYLOAD <= length <= PAGE_SIZE else 0
+
+    def rekeep(self, page: int, what: Recompressed | Difference) -> None:
+        """Keeps ``page``, which is held and no base, as ``what`` from here on.
+
+        Raises ``ArenaFull``, and leaves all as it was, when both do not fit.
+        """
+        records, length, blob = self.records, self._lengths[page], what.pack()
+        base = what.base if isinstance(what, Difference) else 0
+        if base and (self.rekept.bases[page] or records.form(base) == Form.DIFFERENCE):
+            raise ValueError(f"page {page} from {base}: no differences from differences")
+        offset = self.arena.put(page, blob, self._moved)
+        old, before, old_base = self._offsets[page], length, 0
+        if form := records.form(page):
+            before, old_base = self.rekept.forget(page, Form(form), length)
+        if base:
+            self._hold_base(base)
+        new = Form.DIFFERENCE if base else Form.RECOMPRESSED
+        records.rekeep(page, offset, kind(new, records.encoding(page)))
+        self.arena.release(old)
+        self.table_state.payload_bytes += len(blob) - before
+        self.rekept.note(page, new, length, len(blob))
+        if base:
+            self.rekept.found_base(page, base)
+        if old_base:
+            self._let_base_go(old_base)
 
     def charge(self, page: int) -> int:
         """What a reference to ``page`` is charged: its payload's bytes."""
@@ -191,7 +262,7 @@ class SharingTable:
 
     def block_is_whole(self, page: int) -> bool:
         """Whether the header of the block of ``page`` agrees with its entry."""
-        return self.arena.header(self._offsets[page]) == (page, self._lengths[page])
+        return self.arena.header(self._offsets[page]) == (page, self.kept_length(page))
 
     # Recovery
 
@@ -206,9 +277,19 @@ class SharingTable:
         order = sorted(offsets[page] << 32 | page for page in known)
         found = [word & 0xFFFFFFFF for word in order]
         self._index.add_all(found)
-        self.table_state.payload_bytes += sum(map(lengths.__getitem__, found))
+        kept = [self.kept_length(page) for page in found]
+        self.table_state.payload_bytes += sum(kept)
         self._set_sharers(records.ids.end)
-        self.arena.recover(((offsets[page], lengths[page]) for page in found), self._moved)
+        for page, length in zip(found, kept, strict=True):
+            if form := records.form(page):
+                self.rekept.note(page, Form(form), lengths[page], length)
+        blocks = zip([offsets[page] for page in found], kept, strict=True)
+        self.arena.recover(blocks, self._moved)
+
+    def adopt_base(self, page: int, base: int) -> None:
+        """Counts ``page``, which was found and adopted, as a difference from ``base``."""
+        self._hold_base(base)
+        self.rekept.found_base(page, base)
 
     def adopt_references(self, member: Member, pages: Sequence[int]) -> int:
         """Counts references that were found, ``DAMAGED`` ones too; what they are charged."""
@@ -244,6 +325,7 @@ class SharingTable:
             "sharers": sys.getsizeof(self._sharers),
             "table_index": self._index.footprint_bytes,
             "reference_counts": sum(m.counts.metadata_bytes for m in self.members),
+            "forms": self.rekept.metadata_bytes,
         }
 
     def columns(self) -> tuple[array[int], array[int]]:
@@ -266,6 +348,31 @@ class SharingTable:
         if seed is None:
             seed = self._seeds[key] = self.state.seed(group, encoding)
         return seed
+
+    def seed_of(self, page: int) -> int:
+        """Secret seed of the digests of whole pages of the group of ``page``."""
+        return self.seed(self.records.groups[page], WHOLE_PAGE)
+
+    def _is_kept(self, page: int, encoding: int, payload: bytes) -> bool:
+        """Whether ``page``, of the same length and encoding, was sent as this payload."""
+        if self.records.form(page) == Form.RECEIVED:
+            return self.arena.get(self._offsets[page], len(payload)) == payload
+        try:
+            return self.rebuilder.content(page) == decode(encoding, payload)
+        except (DamagedPage, Undecodable):
+            return False
+
+    def _hold_base(self, base: int) -> None:
+        """One more difference from ``base``."""
+        if not self.rekept.bases.add(base):
+            self._sharers[base] += 1
+
+    def _let_base_go(self, base: int) -> None:
+        """One difference from ``base`` less."""
+        if not self.rekept.bases.subtract(base):
+            self._sharers[base] -= 1
+            if not self._sharers[base]:
+                self._delete(base, self._lengths[base])
 
     def _set_sharers(self, end: int) -> None:
         """Nobody shares any of the ids below ``end``."""
@@ -291,6 +398,9 @@ class SharingTable:
         return page
 
     def _delete(self, page: int, length: int) -> None:
+        base = 0
+        if form := self.records.form(page):
+            length, base = self.rekept.forget(page, Form(form), length)
         self._index.remove(page)
         self.arena.release(self._offsets[page])
         self.table_state.payload_bytes -= length
@@ -299,6 +409,8 @@ class SharingTable:
         else:
             self.records.ids.forget()
             self._set_sharers(1)
+        if base:
+            self._let_base_go(base)
 
     def _moved(self, page: int, offset: int) -> None:
         self._offsets[page] = offset

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from testbed.store.arena import GRANULE, granules
 from testbed.store.domain import Domain
-from testbed.store.entries import DAMAGED
+from testbed.store.entries import DAMAGED, ENCODING_BITS
+from testbed.store.errors import DamagedPage
+from testbed.store.forms import Difference, Form, Malformed
 from testbed.store.members import Counts
-from testbed.store.table import DamagedPage, SharingTable
+from testbed.store.rebuild import Undecodable
+from testbed.store.rekept import FormTotals
+from testbed.store.table import SharingTable
 
 __all__ = ["problems", "verification"]
 
@@ -53,12 +58,7 @@ def verification(table: SharingTable, domains: Iterable[Domain]) -> Slices:
                 continue
             pages += 1
             size += length
-            try:
-                table.read(page)
-            except DamagedPage:
-                found.append(f"page {page}: its bytes have changed")
-            if not table.block_is_whole(page):
-                found.append(f"page {page}: its block says otherwise")
+            found += _problems_of(table, page)
         yield None
     yield {
         "ok": not found,
@@ -67,6 +67,22 @@ def verification(table: SharingTable, domains: Iterable[Domain]) -> Slices:
         "bytes": size,
         "problems": found[:_MOST_PROBLEMS],
     }
+
+
+def _problems_of(table: SharingTable, page: int) -> list[str]:
+    """What is wrong with what is kept of ``page``, which is held."""
+    found = []
+    try:
+        table.read(page)
+        form, _, kept = table.kept(page)
+        base = Difference.unpack(kept).base if form == Form.DIFFERENCE else 0
+        if base != table.rekept.base(page):
+            found.append(f"page {page}: it is kept beside another base than is known")
+    except (DamagedPage, Malformed, Undecodable):
+        found.append(f"page {page}: its bytes have changed")
+    if not table.block_is_whole(page):
+        found.append(f"page {page}: its block says otherwise")
+    return found
 
 
 def _walk(table: SharingTable) -> list[str]:
@@ -110,6 +126,9 @@ class _Copies:
     def __init__(self, table: SharingTable, domains: Iterable[Domain]) -> None:
         self._sharers, self._lengths = table.columns()
         self._lost = table.charge(DAMAGED)
+        self._totals = {form: replace(one) for form, one in table.rekept.totals.items()}
+        self._kinds = table.records.copy_of_kinds(table.records.ids.end)
+        self._kept, self._bases, self._differences = table.rekept.copies()
         self.end = len(self._sharers)
         self._domains = [
             _Tallies(
@@ -160,6 +179,26 @@ class _Copies:
                     f"holds {charged} and {distinct}"
                 )
             yield
+        for page in self._count_differences(found):
+            holders[page] += 1
         for page, sharers in enumerate(self._sharers):
             if sharers != holders[page]:
                 found.append(f"page {page}: {sharers} sharers, {holders[page]} holders")
+
+    def _count_differences(self, found: list[str]) -> list[int]:
+        """The bases that there are, each once, from what is known of the differences."""
+        counts = Counts()
+        totals = {form: FormTotals() for form in self._totals}
+        for page, kept in enumerate(self._kept):
+            if kept:
+                mine = totals[Form(self._kinds[page] >> ENCODING_BITS)]
+                mine.entries += 1
+                mine.received_bytes += self._lengths[page]
+                mine.kept_bytes += kept
+            if base := self._bases[page]:
+                counts.add(base)
+        if counts != self._differences:
+            found.append("the differences from each base are counted wrong")
+        if totals != self._totals:
+            found.append(f"pages by form: {totals}, tallied {self._totals}")
+        return sorted(set(filter(None, self._bases)))

@@ -150,21 +150,22 @@ static int load(struct connection_state *connection, uint32_t at)
 	if (!page || page >= domain->table->entries->end)
 		return 0;
 	entry = entry_of(domain->table, page);
-	if (entry->encoding > XEN_PAGESHARE_ENC_ZSTD ||
+	if (entry->kind > XEN_PAGESHARE_ENC_ZSTD ||
 	    entry->group != domain->member->group ||
 	    !block_is_inside(domain->table->arena, entry->offset, entry->length))
 		return 0;
 	payload = payload_of(domain->table, page);
-	if (fingerprint(payload, entry->length, domain->seeds[entry->encoding]) !=
+	if (fingerprint(payload, entry->length, domain->seeds[entry->kind]) !=
 	    entry->fingerprint)
 		return 0;
 	connection->counters.loads++;
+	table_use(domain->table, page);
 	/* The data page is the store's until the response is out. */
 	memcpy(connection->ring->data + (size_t)request->data_page * PAGE_BYTES, payload,
 	       entry->length);
 	connection->ring->loaded |= 1u << at;
 	respond(connection, at, (struct xen_pageshare_response){
-		.encoding = entry->encoding, .length = entry->length });
+		.encoding = entry->kind, .length = entry->length });
 	return 1;
 }
 

@@ -21,6 +21,7 @@
 #define HOLE_KINDS	515
 #define MANY		255		/* a count that lies elsewhere, in Python */
 #define MIN_INDEX_BITS	8
+#define USED		2	/* in `recent`: a page that was stored, shared or read */
 
 struct index_state {
 	uint32_t *slots;
@@ -57,8 +58,9 @@ struct table_state {
 	struct ids_state *entries;
 	struct index_state *index;
 	uint16_t *sharers;
+	uint8_t *recent;	/* by page id, see secondlook/recent.py */
 	uint32_t nr_sharers;
-	uint32_t unused;
+	uint32_t nr_recent;
 	uint64_t payload_bytes;
 	uint64_t shared_hits;
 };

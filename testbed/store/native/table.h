@@ -19,7 +19,7 @@ struct entry {
 	uint64_t fingerprint;
 	uint32_t offset;
 	uint16_t length;
-	uint8_t encoding;
+	uint8_t kind;		/* the payload's encoding; in the high half, its form */
 	uint8_t group;
 };
 
@@ -28,6 +28,12 @@ _Static_assert(sizeof(struct entry) == 16, "entry size");
 static inline const struct entry *entry_of(const struct table_state *table, uint32_t page)
 {
 	return (const struct entry *)&table->entries->records[2 * (size_t)page];
+}
+
+static inline void table_use(struct table_state *table, uint32_t page)
+{
+	if (page < table->nr_recent)
+		table->recent[page] = USED;
 }
 
 static inline const uint8_t *payload_of(const struct table_state *table, uint32_t page)
@@ -40,11 +46,15 @@ static inline uint64_t fingerprint(const void *payload, uint32_t length, uint64_
 	return XXH3_64bits_withSeed(payload, length, seed);
 }
 
+#define ENCODING_OF(kind)	((kind) & 0x0f)
+#define FORM_OF(kind)		((kind) >> 4)	/* 0: as the domU sent it */
+
 /* What a payload is to the table, and the index's slot for it if it is new. */
 struct lookup {
 	uint64_t fingerprint;
 	uint32_t page;		/* that has the same bytes, or 0 */
 	uint32_t slot;
+	int unsure;		/* a page that is not kept as it was sent may be the same */
 };
 
 static inline struct lookup table_find(const struct table_state *table, uint32_t group,
@@ -61,7 +71,13 @@ static inline struct lookup table_find(const struct table_state *table, uint32_t
 		const struct entry *entry = entry_of(table, page);
 
 		if (entry->length == length && entry->group == group &&
-		    entry->encoding == encoding &&
+		    ENCODING_OF(entry->kind) == encoding && FORM_OF(entry->kind) &&
+		    entry->fingerprint == found.fingerprint) {
+			found.unsure = 1;
+			break;
+		}
+		if (entry->length == length && entry->group == group &&
+		    entry->kind == encoding &&
 		    block_is_inside(table->arena, entry->offset, length) &&
 		    !memcmp(payload_of(table, page), payload, length)) {
 			found.page = page;
@@ -80,6 +96,8 @@ static inline int table_may_take(const struct table_state *table,
 {
 	uint32_t page = found->page;
 
+	if (found->unsure)
+		return 0;
 	if (!page) {
 		page = ids_next(table->entries);
 		if (!page || page >= table->nr_sharers || !index_has_room(table->index) ||
@@ -115,6 +133,7 @@ static inline uint32_t table_take(struct table_state *table, struct member_state
 		table->shared_hits++;
 	else
 		page = table_insert(table, found, member->group, encoding, payload, length);
+	table_use(table, page);
 	if (!member->counts[page]++) {
 		table->sharers[page]++;
 		member->distinct_bytes += length;
@@ -131,7 +150,8 @@ static inline int table_may_drop(const struct table_state *table,
 		return 0;
 	if (member->counts[page] > 1 || table->sharers[page] > 1)
 		return 1;
-	return table->payload_bytes > entry_of(table, page)->length &&
+	return !FORM_OF(entry_of(table, page)->kind) &&
+	       table->payload_bytes > entry_of(table, page)->length &&
 	       index_may_lose(table->index);
 }
 

@@ -1,0 +1,110 @@
+"""From what is kept of an entry to its page of 4096 bytes, whatever the form."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import lz4.block
+import xxhash
+import zstandard
+
+from testbed.store.errors import DamagedPage
+from testbed.store.forms import Difference, Form, Malformed, Recompressed
+from testbed.store.protocol import PAGE_SIZE, Encoding
+from testbed.store.secondlook.shifts import Unshiftable
+from testbed.store.secondlook.twins import PythonTwins, Twins
+
+__all__ = ["Kept", "Rebuilder", "Undecodable", "decode"]
+
+_CHECK = 0xFFFFFFFF
+
+
+class Undecodable(ValueError):
+    """A payload that is no page: what a domU stores is its own affair."""
+
+
+class Kept(Protocol):
+    """Where the kept bytes come from: the table."""
+
+    def kept(self, page: int) -> tuple[Form, int, bytes]:
+        """Form, encoding of the payload as it was sent, and what is kept of it."""
+
+    def seed_of(self, page: int) -> int:
+        """Seed of the digests of pages of its sharing group."""
+
+
+def decode(encoding: int, payload: bytes) -> bytes:
+    """The page that a domU's payload stands for; raises ``Undecodable``.
+
+    The payload is a stranger's: no more than a page is ever made of it.
+    """
+    try:
+        if encoding == Encoding.LZ4:
+            page = lz4.block.decompress(payload, uncompressed_size=PAGE_SIZE)
+        elif encoding == Encoding.ZSTD:
+            page = zstandard.ZstdDecompressor().decompress(payload, max_output_size=PAGE_SIZE)
+        elif encoding == Encoding.RAW:
+            page = payload
+        else:
+            raise Undecodable(f"encoding {encoding}")
+    except (lz4.block.LZ4BlockError, zstandard.ZstdError, MemoryError) as error:
+        raise Undecodable(str(error)) from error
+    if len(page) != PAGE_SIZE:
+        raise Undecodable(f"a page of {len(page)} bytes")
+    return bytes(page)
+
+
+class Rebuilder:
+    """Makes pages of what a table keeps."""
+
+    def __init__(self, table: Kept) -> None:
+        """``twins`` may be replaced by what is faster."""
+        self._table = table
+        self.twins: Twins = PythonTwins()
+        self._unzip = zstandard.ZstdDecompressor(format=zstandard.FORMAT_ZSTD1_MAGICLESS)
+
+    def check(self, page: int, content: bytes) -> int:
+        """32 bits that tell whether ``content`` is what entry ``page`` was made of."""
+        return xxhash.xxh3_64_intdigest(content, self._table.seed_of(page)) & _CHECK
+
+    def content(self, page: int) -> bytes:
+        """The page kept as entry ``page``.
+
+        Raises ``DamagedPage`` if bytes have changed, its base's included, and
+        ``Undecodable`` if what the domU sent is no page.
+        """
+        form, encoding, kept = self._table.kept(page)
+        if form == Form.RECEIVED:
+            return decode(encoding, kept)
+        try:
+            if form == Form.RECOMPRESSED:
+                again = Recompressed.unpack(kept)
+                check = again.check
+                content = self._unzip.decompress(again.frame, max_output_size=PAGE_SIZE)
+            else:
+                difference = Difference.unpack(kept)
+                check = difference.check
+                content = self._beside_its_base(difference)
+        except (Malformed, Unshiftable, Undecodable, zstandard.ZstdError) as error:
+            raise DamagedPage(f"page {page}: {error}") from error
+        if len(content) != PAGE_SIZE or self.check(page, content) != check:
+            raise DamagedPage(f"page {page}")
+        return content
+
+    def _beside_its_base(self, difference: Difference) -> bytes:
+        form, _, _ = self._table.kept(difference.base)
+        if form == Form.DIFFERENCE:
+            raise Malformed(f"its base {difference.base} is a difference itself")
+        content = self.twins.shifted(self.content(difference.base), difference.runs)
+        if not difference.frame:
+            return content
+        return unzip_beside(content, difference.frame)
+
+
+def unzip_beside(known: bytes, frame: bytes) -> bytes:
+    """The page that was compressed against ``known``; raises ``zstandard.ZstdError``."""
+    beside = zstandard.ZstdCompressionDict(known, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    unzip = zstandard.ZstdDecompressor(
+        dict_data=beside, format=zstandard.FORMAT_ZSTD1_MAGICLESS, max_window_size=0
+    )
+    return unzip.decompress(frame, max_output_size=PAGE_SIZE)
