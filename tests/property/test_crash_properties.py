@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from dataclasses import dataclass, field
 
+import lz4.block
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,14 +14,18 @@ from hypothesis import strategies as st
 from testbed.store.connection import Connection
 from testbed.store.domain import Domain, pack_key
 from testbed.store.engine import NativeEngine
-from testbed.store.protocol import KEY, OFFSET_BITS, PAGE_SIZE, Op, Status
+from testbed.store.forms import Form
+from testbed.store.protocol import KEY, OFFSET_BITS, PAGE_SIZE, Encoding, Op, Status
+from testbed.store.rebuild import Undecodable, decode
 from testbed.store.recovery import recover
+from testbed.store.secondlook.look import SecondLook, Settings
 from testbed.store.state import Life
 from testbed.store.table import SharingTable
 from testbed.store.transport.inprocess import InProcessChannel
 from testbed.store.transport.interface import Batch
 from testbed.store.verification import problems
 from tests.property.taped import Listening, TapedState, taped_library
+from tests.unit.store.secondlook.pages import process_page
 from tests.unit.store.support import Frontend, request
 
 QUOTA = 2 * PAGE_SIZE
@@ -71,8 +77,15 @@ class Machine:
                 key, generation = domain.key(row), domain.rows.commits[row] & 0xFFFFFFFF
                 assert domain._index.first(domain.rows.keys[row]) == row
                 page = domain.find(key, generation, row)
-                found[life, key] = (generation, self.table.read(page)[1], row)
+                found[life, key] = (generation, page_of(*self.table.read(page)), row)
         return found
+
+    def look_again(self) -> None:
+        """The second look at every page that there is."""
+        look = SecondLook(self.table, Settings(), clock=lambda: 0.0)
+        for page in range(1, self.table.records.ids.end):
+            look.look(page)
+        look.close()
 
     def store(self, domain: Domain, key: int, generation: int, payload: bytes, encoding=1):
         if not self.native:
@@ -119,8 +132,26 @@ class Machine:
             region.close()
 
 
+TWINS = 900
+"""The length of content that is a page of a process, compressed."""
+
+
 def content(seed: int, length: int) -> bytes:
+    if length == TWINS:
+        moved = {"heap": seed * 9, "stack": -seed}
+        return lz4.block.compress(
+            process_page(1, moved, pointers=60, noise=False), store_size=False
+        )
     return random.Random(seed).randbytes(length)
+
+
+@functools.lru_cache(maxsize=1000)
+def page_of(encoding: int, payload: bytes) -> bytes:
+    """What a domain makes of an answer: a payload may come back in another encoding."""
+    try:
+        return decode(encoding, payload)
+    except Undecodable:
+        return payload
 
 
 # Operations: each a function of the machine, to be done again after a kill.
@@ -147,6 +178,8 @@ def again(domid, seed):
         row = used[seed % len(used)]
         commit = domain.rows.commits[row]
         encoding, payload = machine.table.read(commit >> 32)
+        if encoding == Encoding.RAW:  # as the domain has sent it
+            encoding, payload = Encoding.LZ4, lz4.block.compress(payload, store_size=False)
         machine.store(domain, domain.key(row), commit & 0xFFFFFFFF, payload, encoding)
 
     return run
@@ -168,13 +201,26 @@ def tidy(machine: Machine):
     machine.table.tidy(3, idle=True)
 
 
+def look_again(machine: Machine):
+    machine.look_again()
+
+
+def differences(count: int):
+    """Checks how many pages are kept so: without any, a history would show nothing."""
+
+    def run(machine: Machine):
+        assert machine.table.rekept.totals[Form.DIFFERENCE].entries == count
+
+    return run
+
+
 def move_together(machine: Machine):
     machine.table.arena._move_together(machine.table._moved)
 
 
 domids = st.sampled_from(sorted(GROUP_OF))
 keys = st.builds(pack_key, st.integers(0, 1), st.integers(0, 4))
-lengths = st.sampled_from([16, 17, 24, 200, 700, 1500, 4095, PAGE_SIZE])
+lengths = st.sampled_from([16, 17, 24, 200, 700, TWINS, TWINS, 1500, 4095, PAGE_SIZE])
 stores = st.builds(store, domids, keys, st.integers(1, 3), st.integers(0, 3), lengths)
 operations = st.one_of(
     stores,
@@ -185,6 +231,7 @@ operations = st.one_of(
     st.builds(invalidate_area, domids, st.integers(0, 1)),
     st.builds(restart, domids, st.integers(1, 2)),
     st.just(tidy),
+    st.just(look_again),
     st.just(move_together),
 )
 
@@ -255,6 +302,17 @@ def cut_every_write(steps, *, native: bool, again: int = 0):
 @given(st.lists(operations, min_size=1, max_size=14), st.booleans())
 def test_a_kill_at_any_write_loses_nothing(steps, native):
     cut_every_write(steps, native=native)
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_a_kill_during_the_second_look_loses_nothing(native):
+    """Twins of two domains, kept as differences; their base loses its holders, and they go."""
+    steps = [store(1, n, 1, n, TWINS) for n in range(4)] + [store(2, 1, 1, 4, TWINS), look_again]
+    steps += [differences(4)]
+    steps += [store(2, 2, 1, 1, TWINS), tidy, store(3, 1, 1, 0, TWINS), store(1, 9, 1, 6, 700)]
+    steps += [invalidate(1, 0, 1), look_again, move_together, invalidate(1, 1, 1), again(2, 0)]
+    steps += [invalidate(1, 2, 1), invalidate(1, 3, 1), restart(2, 5), tidy]
+    cut_every_write(steps, native=native, again=3)
 
 
 @pytest.mark.parametrize("native", [False, True])

@@ -1,0 +1,218 @@
+"""What the second look makes of a table, and what domains see of it: nothing."""
+
+from __future__ import annotations
+
+import lz4.block
+import pytest
+
+from testbed.store.domain import Domain
+from testbed.store.errors import DamagedPage
+from testbed.store.forms import Form
+from testbed.store.protocol import Encoding
+from testbed.store.recovery import open_table
+from testbed.store.secondlook.look import SecondLook, Settings, worth_it
+from testbed.store.state import Life
+from testbed.store.table import SharingTable
+from testbed.store.verification import problems
+from tests.unit.store.secondlook.pages import process_page
+
+MOVES = [{"heap": 77 * n, "mappings": -1234 * n, "stack": 5 * n} for n in range(4)]
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Store:
+    """A table with domains and a second look whose clock is the test's."""
+
+    def __init__(self, folder=None, groups=("a", "a", "b")) -> None:
+        self.folder, self.groups, self.clock = folder, groups, Clock()
+        self.open()
+
+    def open(self) -> None:
+        self.table, found = open_table(1 << 20, sorted(set(self.groups)), self.folder)
+        state = self.table.state
+        self.domains = []
+        for number, group in enumerate(self.groups, 1):
+            life = Life(number, 1)
+            if life not in found:
+                rows = state.make_rows(life, state.group(group))
+                found[life] = Domain(f"domU{number}", life, self.table, rows)
+            found[life].welcome(f"domU{number}", 1 << 18)
+            self.domains.append(found[life])
+        self.look = SecondLook(self.table, Settings(cold_seconds=5.0), self.clock)
+
+    def reopen(self) -> None:
+        """Another store takes over the files."""
+        for domain in self.domains:
+            domain.rows.close()
+        self.table.state.close()
+        self.open()
+
+    def put(self, domain: int, key: int, page: bytes, encoding=Encoding.LZ4) -> int:
+        payload = lz4.block.compress(page, store_size=False) if encoding else page
+        return self.domains[domain].store(key, 1, encoding, payload)
+
+    def get(self, domain: int, key: int, row: int) -> bytes:
+        page = self.domains[domain].find(key, 1, row)
+        encoding, payload = self.table.read(page)
+        if encoding == Encoding.LZ4:
+            payload = lz4.block.decompress(payload, uncompressed_size=4096)
+        return payload
+
+    def look_at_all(self) -> None:
+        """Until every page was cold and looked at."""
+        for _ in range(4):
+            self.clock.now += 6.0
+            while self.look.wait() is not None:
+                self.look.step()
+                self.clock.now += 0.5
+        assert problems(self.table, self.domains) == []
+
+    def forms(self) -> list[int]:
+        return [self.table.records.form(entry.page_id) for entry in self.table.entries()]
+
+
+@pytest.fixture
+def store():
+    return Store()
+
+
+def test_twins_of_two_domains_are_kept_as_one_page_and_a_difference(store):
+    first = store.put(0, 1, process_page(1, MOVES[0]))
+    second = store.put(1, 1, process_page(1, MOVES[1]))
+    before, charged = store.table.payload_bytes, [d.charged_bytes for d in store.domains]
+    store.look_at_all()
+    assert store.forms() == [Form.RECEIVED, Form.DIFFERENCE]
+    assert store.table.payload_bytes < before * 0.52
+    assert store.table.payload_bytes == store.table.arena.payload_bytes
+    assert store.table.rekept.saved_bytes == before - store.table.payload_bytes
+    assert [d.charged_bytes for d in store.domains] == charged
+    assert store.get(0, 1, first) == process_page(1, MOVES[0])
+    assert store.get(1, 1, second) == process_page(1, MOVES[1])
+
+
+def test_groups_do_not_see_each_other(store):
+    store.put(0, 1, process_page(1, MOVES[0]))
+    store.put(2, 1, process_page(1, MOVES[1]))
+    store.look_at_all()
+    assert store.forms() == [Form.RECEIVED, Form.RECEIVED]
+
+
+def test_a_page_that_is_used_is_left_alone(store):
+    store.put(0, 1, process_page(1, MOVES[0]))
+    row = store.put(1, 1, process_page(1, MOVES[1]))
+    for _ in range(4):
+        store.clock.now += 6.0
+        store.table.use(store.domains[1].find(1, 1, row))
+        while store.look.wait() is not None:
+            store.look.step()
+    assert store.forms() == [Form.RECEIVED, Form.RECEIVED]
+    store.look_at_all()
+    assert Form.DIFFERENCE in store.forms()
+
+
+def test_an_equal_payload_still_finds_a_page_that_is_kept_as_a_difference(store):
+    store.put(0, 1, process_page(1, MOVES[0]))
+    store.put(1, 1, process_page(1, MOVES[1]))
+    store.look_at_all()
+    row = store.put(0, 2, process_page(1, MOVES[1]))
+    assert len(store.table) == 2
+    assert store.get(0, 2, row) == process_page(1, MOVES[1])
+    assert problems(store.table, store.domains) == []
+
+
+def test_a_base_outlives_its_last_holder_while_a_difference_needs_it(store):
+    store.put(0, 1, process_page(1, MOVES[0]))
+    rows = [store.put(1, n, process_page(1, MOVES[n])) for n in (1, 2)]
+    store.look_at_all()
+    assert store.forms() == [Form.RECEIVED, Form.DIFFERENCE, Form.DIFFERENCE]
+    store.domains[0].discard(1)
+    assert len(store.table) == 3
+    assert problems(store.table, store.domains) == []
+    for number, row in zip((1, 2), rows, strict=True):
+        assert store.get(1, number, row) == process_page(1, MOVES[number])
+    store.domains[1].discard(1)
+    assert len(store.table) == 2
+    store.domains[1].discard(2)
+    assert len(store.table) == 0
+    assert store.table.payload_bytes == store.table.arena.payload_bytes == 0
+    assert problems(store.table, store.domains) == []
+
+
+def test_a_store_that_starts_again_finds_differences_and_bases(tmp_path):
+    store = Store(tmp_path)
+    store.put(0, 1, process_page(1, MOVES[0]))
+    rows = [store.put(1, n, process_page(1, MOVES[n])) for n in (1, 2)]
+    alone = store.put(2, 9, process_page(5))
+    store.look_at_all()
+    store.domains[0].discard(1)
+    payload, totals = store.table.payload_bytes, store.table.rekept.totals
+    store.reopen()
+    assert store.table.payload_bytes == payload
+    assert store.table.rekept.totals == totals
+    assert problems(store.table, store.domains) == []
+    for number, row in zip((1, 2), rows, strict=True):
+        assert store.get(1, number, row) == process_page(1, MOVES[number])
+    assert store.get(2, 9, alone) == process_page(5)
+    store.look_at_all()
+    store.domains[1].leave()
+    assert len(store.table) == 1
+
+
+@pytest.mark.parametrize("which", ["base", "difference"])
+def test_a_bit_that_flips_in_either_part_is_found(store, which):
+    store.put(0, 1, process_page(1, MOVES[0]))
+    row = store.put(1, 1, process_page(1, MOVES[1]))
+    store.look_at_all()
+    table = store.table
+    difference = store.domains[1].find(1, 1, row)
+    page = table.rekept.base(difference) if which == "base" else difference
+    at = (table.block_of(page) + 1) * 8 + 10
+    byte = table.state.arena.read(at, at + 1)[0]
+    table.state.arena.write(at, bytes((byte ^ 4,)))
+    with pytest.raises(DamagedPage):
+        table.read(difference)
+    assert any("bytes have changed" in one for one in problems(table, store.domains))
+
+
+def test_what_is_no_page_is_left_as_it_was_sent(store):
+    rows = [store.domains[0].store(1, 1, Encoding.LZ4, b"no page at all" * 9)]
+    rows.append(store.domains[0].store(2, 1, Encoding.ZSTD, b"neither is this" * 9))
+    rows.append(store.domains[0].store(3, 1, Encoding.LZO, b"and this is of another kind"))
+    store.look_at_all()
+    assert store.look.outcomes == {"undecodable": 3}
+    assert store.table.read(store.domains[0].find(1, 1, rows[0]))[1] == b"no page at all" * 9
+
+
+def test_many_pages_are_each_looked_at_once_until_they_are_used(store):
+    for key in range(50):
+        store.put(0, key, process_page(key))
+    store.look_at_all()
+    store.look_at_all()
+    assert store.look.outcomes == {"alone": 50}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "worth"), [(4000, 3500, True), (4000, 3501, False), (100, 69, False)]
+)
+def test_what_is_gained_must_be_worth_it(before, after, worth):
+    assert worth_it(before, after) is worth
+
+
+def test_only_whole_pages_are_bases(store):
+    for number in range(4):
+        store.put(0, number, process_page(1, MOVES[number]))
+    store.look_at_all()
+    table = store.table
+    assert isinstance(table, SharingTable)
+    assert sorted(store.forms()) == [Form.RECEIVED, *[Form.DIFFERENCE] * 3]
+    whole = next(e.page_id for e in table.entries() if not table.records.form(e.page_id))
+    assert table.rekept.bases[whole] == 3
