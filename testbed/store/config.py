@@ -14,6 +14,9 @@ In place of ``state_path`` there may be ``arena_path``; the folder is then
     max_data_pages = 64             # most that a frontend may grant
     engine = "native"               # or "python": all requests in Python (the default is native)
 
+    [store.second_look]             # may be left out: then pages stay as they were sent
+    pointers = true                 # the keys and what they mean: secondlook/settings.py
+
     [[domain]]
     name = "domU1"
     quota_bytes = 16777216          # payload that it may be charged
@@ -30,6 +33,7 @@ from typing import Any
 
 from testbed.store.errors import ConfigError
 from testbed.store.protocol import MAX_DATA_PAGES, PAGE_SIZE
+from testbed.store.secondlook.settings import Settings
 
 __all__ = ["DomainConfig", "StoreConfig", "load"]
 
@@ -59,6 +63,7 @@ class StoreConfig:
     domains: tuple[DomainConfig, ...]
     engine: str = "native"
     """Who answers requests, see ``engine.py``."""
+    second_look: Settings | None = None
 
     def domain(self, name: str) -> DomainConfig:
         """The domain called ``name``; ``KeyError`` when it is not configured."""
@@ -80,6 +85,19 @@ def _integer(low: int, high: int) -> Check:
     return check
 
 
+def _number(low: float, high: float) -> Check:
+    def check(value: Any) -> str | None:
+        if type(value) in (int, float) and low <= value <= high:
+            return None
+        return f"a number from {low:g} to {high:g}"
+
+    return check
+
+
+def _flag(value: Any) -> str | None:
+    return None if type(value) is bool else "true or false"
+
+
 def _text(value: Any) -> str | None:
     return None if isinstance(value, str) and value else "a string that is not empty"
 
@@ -95,7 +113,13 @@ _STORE: Mapping[str, Check] = {
     "max_data_pages": _integer(1, MAX_DATA_PAGES),
     "engine": lambda value: None if value in _ENGINES else " or ".join(_ENGINES),
 }
-_MAY_BE_LEFT_OUT = {"arena_path", "state_path", "engine"}
+_SECOND_LOOK: Mapping[str, Check] = {
+    "pointers": _flag,
+    "cold_seconds": _number(0.01, 3600),
+    "cpu_share": _number(0.001, 1),
+    "pages_per_second": _number(1, 1e6),
+}
+_MAY_BE_LEFT_OUT = {"arena_path", "state_path", "engine", *_SECOND_LOOK}
 _DOMAIN: Mapping[str, Check] = {
     "name": _text,
     "quota_bytes": _integer(PAGE_SIZE, _MAX_ARENA_BYTES),
@@ -112,7 +136,11 @@ def load(path: Path) -> StoreConfig:
     for key in document:
         if key not in ("store", "domain"):
             raise ConfigError(f"{path}: unknown table '{key}'; allowed: store, domain")
-    store = _checked(path, "store", document.get("store"), _STORE)
+    given = document.get("store")
+    look = given.pop("second_look", None) if isinstance(given, dict) else None
+    store = _checked(path, "store", given, _STORE)
+    if look is not None:
+        store["second_look"] = Settings(**_checked(path, "store.second_look", look, _SECOND_LOOK))
     listed = document.get("domain")
     if not isinstance(listed, list) or not listed:
         raise ConfigError(f"{path}: there is no [[domain]]; at least one is needed")

@@ -38,6 +38,7 @@ class Service:
         self._stack = contextlib.ExitStack()
         self._stopping = False
         self._more = False
+        self._next_look: float | None = None
         self._turns = 0
         with contextlib.ExitStack() as stack:
             self.selector = stack.enter_context(selectors.EpollSelector())
@@ -84,6 +85,8 @@ class Service:
         while something is done in slices.
         """
         waiting = self.store.continue_pending()
+        if self._next_look is not None:
+            timeout = min(timeout, self._next_look)
         ready, served = self.store.select(self.selector, 0 if waiting or self._more else timeout)
         for key, _ in ready:
             key.data()
@@ -93,6 +96,7 @@ class Service:
             self._more = self.store.tidy(idle=idle)
         if self._control.busy:
             self._more |= self._control.step()
+        self._next_look = self.store.look_again(idle=idle and not self._more)
         return served
 
     def stop(self) -> None:

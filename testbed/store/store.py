@@ -19,6 +19,8 @@ from testbed.store.figures import Peak, ResidentSetSize, mark_fields, memory, ta
 from testbed.store.layout import RequestCounters
 from testbed.store.records import Record, RecordSink
 from testbed.store.recovery import Recovered
+from testbed.store.secondlook.look import SecondLook
+from testbed.store.secondlook.twins import NativeTwins
 from testbed.store.state import Life
 from testbed.store.table import SharingTable
 from testbed.store.transport.interface import Batch, Channel, Edge, Welcome
@@ -59,6 +61,7 @@ class Store:
         self._engine: Engine = PythonEngine(batch)
         self._past = RequestCounters()
         self._rss = ResidentSetSize()
+        self._look = SecondLook(table, config.second_look) if config.second_look else None
         self._busy_seconds = 0.0
 
     def use(self, edge: Edge) -> None:
@@ -66,6 +69,7 @@ class Store:
         self._edge = edge
         if self.config.engine == "native":
             self._engine = NativeEngine(edge.library, self._batch, self._turn)
+            self.table.rebuilder.twins = NativeTwins(edge.library.path)
         for domain in self.domains.values():
             detail = f"{len(domain)} pages, {domain.member.damaged} damaged"
             self.event(None, "recovered", f"{domain.name}: {detail}")
@@ -179,6 +183,19 @@ class Store:
         """Gives some memory back, more when nothing else is to do; whether it goes on."""
         return self.table.tidy(_MOVES_IDLE if idle else _MOVES_BUSY, idle=idle)
 
+    def look_again(self, *, idle: bool) -> float | None:
+        """Gives a cold page its second look if nothing else is to do.
+
+        Returns seconds until the next may have it, None while no page can.
+        """
+        if self._look is None:
+            return None
+        wait = self._look.wait()
+        if wait == 0 and idle:
+            self._look.step()
+            wait = self._look.wait()
+        return self._look.ages_in() if wait is None else wait
+
     # What the control socket asks
 
     def status(self) -> Record:
@@ -203,6 +220,7 @@ class Store:
             "recovered_damaged": self.recovered_damaged,
             "waiting": {str(domid): self._kept(domid) for domid in self.waiting()},
             "draining": self.draining,
+            "second_look": self._look.figures() if self._look else None,
             "records_written": self._sink.sequence - self._sink.dropped,
             "records_dropped": self._sink.dropped,
             "domains": {name: self._domain_stats(c) for name, c in self.connections.items()},
@@ -248,7 +266,9 @@ class Store:
         self.peak.offer(self._sink.write("mark", fields), self.table)
 
     def _memory(self) -> dict[str, int]:
-        return memory(self.table, self.domains.values(), self._batch.footprint_bytes)
+        parts = memory(self.table, self.domains.values(), self._batch.footprint_bytes)
+        parts["second_look"] = self._look.metadata_bytes if self._look else 0
+        return parts
 
     def _kept(self, domid: int) -> int:
         return sum(len(domain) for life, domain in self.domains.items() if life.domid == domid)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from testbed.store.arena import ArenaFull
 from testbed.store.errors import DamagedPage
@@ -21,26 +20,14 @@ from testbed.store.rebuild import Undecodable
 from testbed.store.secondlook.budget import Budget
 from testbed.store.secondlook.candidates import Candidates
 from testbed.store.secondlook.recent import Recent
+from testbed.store.secondlook.settings import Settings
 from testbed.store.secondlook.shifts import Unshiftable
 from testbed.store.table import SharingTable
 
-__all__ = ["SecondLook", "Settings", "worth_it"]
+__all__ = ["SecondLook", "worth_it"]
 
 _MASKED = 0xFE
 """In place of an encoding, for digests of pages without their pointers."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the second look does, and what it may take."""
-
-    pointers: bool = True
-    """Keep twins that differ in their pointers as differences."""
-    cold_seconds: float = 5.0
-    """A page that was not used for one to two times as long is cold."""
-    cpu_share: float = 0.05
-    """Of one CPU of dom0's."""
-    pages_per_second: float = 500.0
 
 
 def worth_it(before: int, after: int) -> bool:
@@ -78,6 +65,10 @@ class SecondLook:
     def metadata_bytes(self) -> int:
         """Memory that it takes, beside what the table knows of kept forms."""
         return self._recent.metadata_bytes + self._twins.metadata_bytes
+
+    def figures(self) -> dict[str, object]:
+        """What it did and what that took since the store started."""
+        return {"outcomes": dict(self.outcomes), "cpu_seconds": self.budget.spent_seconds}
 
     def wait(self) -> float | None:
         """Seconds until ``step`` may be called; None while no page is cold.

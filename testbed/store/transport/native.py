@@ -52,7 +52,7 @@ class RingLibrary:
 
         Raises ``TransportError`` when it is missing or built for another machine.
         """
-        path = path or _search()
+        path = self.path = path or _search()
         try:
             self._declare(ctypes.CDLL(str(path)))
         except (OSError, AttributeError) as error:  # missing, foreign, or of another version
