@@ -78,6 +78,9 @@ def test_a_good_configuration(tmp_path):
         ('name = "domU2"', 'name = "domU1"', "'domU1' is used twice"),
         ('group = "g"', "group = 7", "is 7; allowed: a string"),
         ("[store]", "[stor]", "unknown table 'stor'"),
+        ("\n[[", "[store.second_look]\npointer = true\n\n[[", "'store.second_look.pointer'; all"),
+        ("\n[[", "[store.second_look]\ncpu_share = 2\n\n[[", "a number from 0.001 to 1"),
+        ("\n[[", "second_look = 1\n\n[[", "there is no table 'store.second_look'"),
         ("[store]", "[store", "store.toml"),
     ],
 )
