@@ -12,6 +12,7 @@ from orchestrator.experiment.model import (
     Store,
 )
 from orchestrator.experiment.oracle import Oracle
+from orchestrator.experiment.second_look import SecondLook
 from orchestrator.experiment.variant import SlowDisk, Swap, Variant
 from orchestrator.experiment.workload import Mix, Shares, Workload, WorkloadKind
 
@@ -23,6 +24,7 @@ __all__ = [
     "Limits",
     "Mix",
     "Oracle",
+    "SecondLook",
     "Shares",
     "SlowDisk",
     "Statistics",

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from orchestrator.experiment.faults import Fault
+from orchestrator.experiment.second_look import SecondLook
 from orchestrator.experiment.table import KernelArguments, Name, Table
 
 __all__ = ["SlowDisk", "Swap", "Variant"]
@@ -19,6 +20,7 @@ Compressor = Literal["lz4", "lzo", "lzo-rle", "zstd"]
 OF_SWAPS: dict[str, tuple[Swap, ...]] = {
     "compressor": ("pageshare", "zram", "zswap", "dom0-zram"),
     "sharing": ("pageshare",),
+    "second_look": ("pageshare",),
     "store_engine": ("pageshare",),
     "quota_mib": ("pageshare",),
     "limit_mib": ("dom0-zram",),
@@ -57,6 +59,8 @@ class Variant(Table):
     """Of whatever compresses swapped pages."""
     sharing: bool = True
     """Whether domUs share pages in the store; else each is in a group of its own."""
+    second_look: SecondLook | None = None
+    """What becomes of pages that were not used for a while; nothing where left out."""
     slow_disk: SlowDisk | None = None
     """Where ``swap`` is ``disk``: its figures, in place of as fast as the machine goes."""
     memory_mib: int | None = Field(default=None, ge=32, le=4096)

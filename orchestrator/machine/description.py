@@ -24,6 +24,7 @@ __all__ = [
     "DomainDescription",
     "MachineDescription",
     "QemuDescription",
+    "SecondLookDescription",
     "StoreDescription",
     "SwapDevice",
     "address_of",
@@ -100,6 +101,15 @@ class Dom0Description(_Part):
     """QEMU's user network forwards to this address; dom0's image sets it."""
 
 
+class SecondLookDescription(_Part):
+    """What the store does to cold pages, see ``testbed/store/secondlook/settings.py``."""
+
+    pointers: bool = True
+    cold_seconds: float = Field(default=5.0, gt=0)
+    cpu_share: float = Field(default=0.05, gt=0, le=1)
+    pages_per_second: float = Field(default=500.0, gt=0)
+
+
 class StoreDescription(_Part):
     """The sharing store, as its configuration file has it."""
 
@@ -110,6 +120,7 @@ class StoreDescription(_Part):
     control_socket: str = "/run/pageshare/control"
     max_data_pages: int = Field(default=256, ge=1, le=1024)
     engine: Literal["native", "python"] = "native"
+    second_look: SecondLookDescription | None = None
 
 
 class SwapDevice(_Part):

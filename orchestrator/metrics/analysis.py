@@ -25,7 +25,7 @@ __all__ = [
 class Decomposition:
     """The reduction at one MARK and the parts that it is made of, in their order.
 
-    ``same_filled + compression + sharing_within + sharing_between == reduction``.
+    They are ``same_filled`` to ``recompression``, and sum to ``reduction``.
     All figures are None where nothing is swapped out: there is nothing to divide by.
     """
 
@@ -44,7 +44,14 @@ class Decomposition:
     sharing_within: float | None
     """Equal pages of one domU kept once."""
     sharing_between: float | None
-    """What remains: equal pages of several domUs kept once."""
+    """Equal pages of several domUs kept once. A page that nobody holds any more but that
+    others are kept beside counts here, against it."""
+    twins: float | None
+    """Pages that differ in their pointers only, kept as where these moved."""
+    near_twins: float | None
+    """Pages that differ in a little more, kept as that."""
+    recompression: float | None
+    """Cold pages, compressed once more."""
     net_reduction: float | None
 
     @property
@@ -86,6 +93,7 @@ def _decompose(domains: Sequence[DomainState], table: TableState) -> Decompositi
     distinct = sum(domain.distinct_bytes for domain in domains)
     frontend = _sum_known(domain.frontend_bytes for domain in domains)
     payload = table.payload_bytes
+    saved = {form: one.saved_bytes for form, one in table.forms.items()}
 
     def share(saved: int | None) -> float | None:
         return saved / logical if logical and saved is not None else None
@@ -99,7 +107,10 @@ def _decompose(domains: Sequence[DomainState], table: TableState) -> Decompositi
         same_filled=share(same_filled),
         compression=share(held - charged),
         sharing_within=share(charged - distinct),
-        sharing_between=share(distinct - payload),
+        sharing_between=share(distinct - payload - sum(saved.values())),
+        twins=share(saved.get("twin", 0)),
+        near_twins=share(saved.get("near_twin", 0)),
+        recompression=share(saved.get("recompressed", 0)),
         net_reduction=share(
             None if frontend is None else logical - table.footprint_bytes - frontend
         ),

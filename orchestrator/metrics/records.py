@@ -70,6 +70,20 @@ class DomainState(Wire):
     swap_slots_used: Count | None
 
 
+class FormState(Wire):
+    """Pages that the second look keeps in one form."""
+
+    entries: Count
+    received_bytes: Count
+    """Payload as it was sent."""
+    kept_bytes: Count
+
+    @property
+    def saved_bytes(self) -> int:
+        """What that spares; less than nothing where it costs."""
+        return self.received_bytes - self.kept_bytes
+
+
 class TableState(Wire):
     """The page sharing table as a whole."""
 
@@ -80,6 +94,8 @@ class TableState(Wire):
     arena_reserved_bytes: Count
     arena_rounded_bytes: Count
     metadata_bytes: Count
+    forms: dict[str, FormState] = Field(default_factory=dict)
+    """By the form that pages are kept in, where it is not that in which they came."""
 
 
 class ServiceState(Wire):

@@ -115,5 +115,8 @@ def decompose_swap(peak: SwapPeak) -> Decomposition:
         compression=share(None if payload is None else logical - same_filled - payload),
         sharing_within=share(0),
         sharing_between=share(0),
+        twins=share(0),
+        near_twins=share(0),
+        recompression=share(0),
         net_reduction=share(logical - dom0 - domu),
     )

@@ -193,6 +193,9 @@ def _shares(parts: Decomposition | None) -> dict[str, Any]:
         "compression",
         "sharing_within",
         "sharing_between",
+        "twins",
+        "near_twins",
+        "recompression",
         "net_reduction",
     )
     return {name: getattr(parts, name) if parts else None for name in names}

@@ -12,7 +12,7 @@ import vl_convert
 from orchestrator.metrics.series import DOM0, Curve, thinned
 from orchestrator.results.paper import PAPER
 from orchestrator.results.summary import VariantSummary
-from orchestrator.results.words import percent
+from orchestrator.results.words import SECOND_LOOK_PARTS, percent
 
 __all__ = [
     "DOM0_COLOUR",
@@ -39,6 +39,9 @@ PARTS = (
     ("compression", "compression", "#2f6fb3"),
     ("sharing_within", "sharing inside a domU", "#7fc3bd"),
     ("sharing_between", "sharing between domUs", "#0b7a75"),
+    ("twins", SECOND_LOOK_PARTS["twins"], "#e08214"),
+    ("near_twins", SECOND_LOOK_PARTS["near_twins"], "#f3c58f"),
+    ("recompression", SECOND_LOOK_PARTS["recompression"], "#a05195"),
 )
 KEPT, UNDIVIDED = ("kept as payload", "#f0e0c8"), ("not divided", "#8a94a0")
 WIDTH, HEIGHT = 460, 300
@@ -199,8 +202,10 @@ def decomposition_svg(variants: Sequence[VariantSummary]) -> str:
         order.append(title)
         parts = [(name, getattr(variant, key) or 0.0) for key, name, _ in PARTS]
         rows += _bar(title, [*parts, (KEPT[0], 1 - variant.reduction)])
-    names = [name for _, name, _ in PARTS] + [UNDIVIDED[0], KEPT[0]]
-    colours = [colour for _, _, colour in PARTS] + [UNDIVIDED[1], KEPT[1]]
+    looked = [key for key in SECOND_LOOK_PARTS if any(getattr(one, key) for one in variants)]
+    shown = [part for part in PARTS if part[0] not in SECOND_LOOK_PARTS or part[0] in looked]
+    names = [name for _, name, _ in shown] + [UNDIVIDED[0], KEPT[0]]
+    colours = [colour for _, _, colour in shown] + [UNDIVIDED[1], KEPT[1]]
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         y=alt.Y("run:N", sort=order, title=None, axis=alt.Axis(labelLimit=220, labelFontSize=12)),
     )

@@ -29,7 +29,14 @@ from orchestrator.results.paper import PAPER
 from orchestrator.results.read import Run, read_run
 from orchestrator.results.stream_charts import stream_svg
 from orchestrator.results.summary import Summary, VariantSummary
-from orchestrator.results.words import kilobytes, microseconds, percent, seconds, whole
+from orchestrator.results.words import (
+    SECOND_LOOK_PARTS,
+    kilobytes,
+    microseconds,
+    percent,
+    seconds,
+    whole,
+)
 
 __all__ = ["figure2_panels", "render_figure2", "render_report", "report_html"]
 
@@ -144,6 +151,7 @@ def report_html(run: Run, summary: Summary) -> str:
         events=run.events,
         domains=_domains(summary.variants),
         counters=_counter_names(summary.variants),
+        second_look_parts=SECOND_LOOK_PARTS,
         looked_at=looked_at,
         ceiling=_svg(ceiling_svg(looked_at)) if looked_at else "",
     )

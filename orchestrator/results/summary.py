@@ -166,6 +166,10 @@ class VariantSummary(Entry):
     compression: float | None
     sharing_within: float | None
     sharing_between: float | None
+    twins: float | None = None
+    """This and the next two are what the store's second look adds."""
+    near_twins: float | None = None
+    recompression: float | None = None
     net_reduction: float | None
     coverage: float | None
     books_closed: bool | None

@@ -16,7 +16,7 @@ from orchestrator.results.oracle import OracleFigures
 from orchestrator.results.paper import PAPER
 from orchestrator.results.stream_table import stream_table
 from orchestrator.results.summary import Summary, VariantSummary
-from orchestrator.results.words import MISSING, kilobytes, percent, seconds
+from orchestrator.results.words import MISSING, SECOND_LOOK_PARTS, kilobytes, percent, seconds
 
 __all__ = ["result_table"]
 
@@ -104,6 +104,9 @@ def _figure_rows(table: Table, variants: Sequence[VariantSummary]) -> None:
     row("  compression", MISSING, [percent(one.compression) for one in variants])
     row("  sharing inside a domU", MISSING, [percent(one.sharing_within) for one in variants])
     row("  sharing between domUs", MISSING, [percent(one.sharing_between) for one in variants])
+    for name, title in SECOND_LOOK_PARTS.items():
+        if any(getattr(one, name) for one in variants):
+            row(f"  {title}", MISSING, [percent(getattr(one, name)) for one in variants])
     row(
         "net reduction (of footprint)",
         MISSING,

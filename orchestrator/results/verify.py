@@ -120,7 +120,8 @@ def _sums(variant: VariantSummary) -> Iterator[str]:
         variant.sharing_within,
         variant.sharing_between,
     )
-    total = sum(part for part in parts if part is not None)
+    second = (variant.twins, variant.near_twins, variant.recompression)
+    total = sum(part for part in parts + second if part is not None)
     if None in parts or not math.isclose(total, variant.reduction, abs_tol=1e-9):
         yield f"{variant.name}: the parts sum to {total}, the reduction is {variant.reduction}"
 

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-__all__ = ["MISSING", "kilobytes", "microseconds", "percent", "seconds", "whole"]
+__all__ = [
+    "MISSING",
+    "SECOND_LOOK_PARTS",
+    "kilobytes",
+    "microseconds",
+    "percent",
+    "seconds",
+    "whole",
+]
 
 MISSING = "-"
+SECOND_LOOK_PARTS = {
+    "twins": "twins by their pointers",
+    "near_twins": "near twins",
+    "recompression": "cold pages recompressed",
+}
+"""The parts of the reduction that the store's second look adds, by their field's name."""
 
 
 def kilobytes(value: float | None) -> str:

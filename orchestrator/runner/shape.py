@@ -6,6 +6,7 @@ from orchestrator.experiment import Domain, Experiment, Variant
 from orchestrator.machine import (
     DomainDescription,
     MachineDescription,
+    SecondLookDescription,
     StoreDescription,
     SwapDevice,
     address_of,
@@ -27,6 +28,7 @@ def describe_machine(experiment: Experiment, variant: Variant) -> MachineDescrip
         mark_interval_ms=experiment.store.mark_interval_ms,
         max_data_pages=experiment.store.max_data_pages,
         engine=variant.store_engine,
+        second_look=_second_look(variant),
     )
     return (
         MachineDescription.load()
@@ -51,6 +53,12 @@ def describe_machine(experiment: Experiment, variant: Variant) -> MachineDescrip
             if domain in experiment.domains_of(variant)
         )
     )
+
+
+def _second_look(variant: Variant) -> SecondLookDescription | None:
+    if variant.second_look is None:
+        return None
+    return SecondLookDescription(**variant.second_look.model_dump())
 
 
 def _swap_device(variant: Variant) -> SwapDevice:

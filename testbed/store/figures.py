@@ -10,11 +10,12 @@ import os
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from testbed.store.connection import Connection
 from testbed.store.domain import Domain
+from testbed.store.members import Counts
 from testbed.store.records import Record
 from testbed.store.table import SharingTable
 
@@ -31,6 +32,9 @@ class Peak:
     mark: Record | None = None
     sharers: array[int] | None = None
     lengths: array[int] | None = None
+    kept: array[int] | None = None
+    """Of pages that are not kept as they were sent; 0 for the others."""
+    bases: Counts | None = None
 
     def offer(self, mark: Record, table: SharingTable) -> None:
         """Keeps ``mark`` and a copy of the table if it is a new maximum."""
@@ -39,11 +43,20 @@ class Peak:
             self.logical_pages = logical
             self.mark = mark
             self.sharers, self.lengths = table.columns()
+            self.kept, _, self.bases = table.rekept.copies()
 
     def report(self) -> dict[str, Any]:
-        """MARK, entries ``[page id, sharing domains, length]`` and their histogram."""
+        """MARK, entries ``[page id, sharing domains, bytes kept]`` and their histogram.
+
+        A page that only other pages' differences need is shared by no domain.
+        """
         rows = zip(self.sharers or (), self.lengths or (), strict=True)
-        entries = [[page, n, length] for page, (n, length) in enumerate(rows) if n]
+        kept, bases = self.kept or (), self.bases or Counts()
+        entries = [
+            [page, n - (bases[page] > 0), (kept[page] if page < len(kept) else 0) or length]
+            for page, (n, length) in enumerate(rows)
+            if n
+        ]
         histogram = Counter(sharers for _, sharers, _ in entries)
         return {
             "mark": self.mark,
@@ -123,6 +136,7 @@ def table_figures(table: SharingTable, parts: Mapping[str, int]) -> Record:
     return {
         "entries": len(table),
         "payload_bytes": table.payload_bytes,
+        "forms": {form.name.lower(): asdict(one) for form, one in table.rekept.totals.items()},
         "footprint_bytes": footprint,
         "arena_reserved_bytes": parts["arena"],
         "arena_rounded_bytes": table.arena.rounded_bytes,

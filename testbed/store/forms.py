@@ -3,17 +3,18 @@
 ============ ================================================================
 RECEIVED     the payload, as the domU sent it
 RECOMPRESSED the page, compressed once more
-DIFFERENCE   the page, as what tells it from another entry's, its *base*
+TWIN         the page, as where the pointers of another entry's, its *base*, moved
+NEAR_TWIN    the page, compressed beside what that makes of its base
 ============ ================================================================
 
 What is not RECEIVED begins with 32 bits of a digest of the page that must come
 out, since an entry's fingerprint is that of the payload it came as::
 
     RECOMPRESSED  check u32 | zstd frame
-    DIFFERENCE    check u32 | base's page id u32 | n u16 | n bytes of runs | zstd frame, or none
+    both twins    check u32 | base's page id u32 | n u16 | n bytes of runs | zstd frame, or none
 
-A difference's runs move the base's pointers (see ``secondlook/shifts.py``). That
-is the page, or, where a frame follows, what the frame was compressed against.
+The runs move the base's pointers (see ``secondlook/shifts.py``). That is the
+page, or, where a frame follows, what the frame was compressed beside.
 """
 
 from __future__ import annotations
@@ -35,7 +36,13 @@ class Form(IntEnum):
 
     RECEIVED = 0
     RECOMPRESSED = 1
-    DIFFERENCE = 2
+    TWIN = 2
+    NEAR_TWIN = 3
+
+    @property
+    def has_base(self) -> bool:
+        """Whether another entry is needed to make the page."""
+        return self >= Form.TWIN
 
 
 class Malformed(ValueError):
@@ -51,6 +58,11 @@ class Recompressed(NamedTuple):
     def pack(self) -> bytes:
         """What is kept of it."""
         return (_CHECK.pack(self.check) + self.frame).ljust(MIN_PAYLOAD, b"\0")
+
+    @property
+    def form(self) -> Form:
+        """What it is kept as."""
+        return Form.RECOMPRESSED
 
     @classmethod
     def unpack(cls, kept: bytes) -> Recompressed:
@@ -74,6 +86,11 @@ class Difference(NamedTuple):
         """What is kept of it."""
         head = _DIFFERENCE.pack(self.check, self.base, len(self.runs))
         return (head + self.runs + self.frame).ljust(MIN_PAYLOAD, b"\0")
+
+    @property
+    def form(self) -> Form:
+        """What it is kept as."""
+        return Form.NEAR_TWIN if self.frame else Form.TWIN
 
     @classmethod
     def unpack(cls, kept: bytes) -> Difference:

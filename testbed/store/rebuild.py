@@ -93,7 +93,7 @@ class Rebuilder:
 
     def _beside_its_base(self, difference: Difference) -> bytes:
         form, _, _ = self._table.kept(difference.base)
-        if form == Form.DIFFERENCE:
+        if form.has_base:
             raise Malformed(f"its base {difference.base} is a difference itself")
         content = self.twins.shifted(self.content(difference.base), difference.runs)
         if not difference.frame:

@@ -162,12 +162,12 @@ class _Survey:
         records = self._records
         try:
             form, _, kept = self._table.kept(page)
-            if form != Form.DIFFERENCE:
+            if not form.has_base:
                 return True
             base = Difference.unpack(kept).base
         except (DamagedPage, Malformed):
             return False
-        if not 0 < base < self._end or records.form(base) == Form.DIFFERENCE:
+        if not 0 < base < self._end or Form(records.form(base)).has_base:
             return False
         if records.groups[base] != records.groups[page]:
             return False

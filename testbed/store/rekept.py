@@ -36,7 +36,9 @@ class Rekept:
         """All pages are kept as they were sent."""
         self.bases = Counts()
         """Differences from each page."""
-        self.totals = {Form.RECOMPRESSED: FormTotals(), Form.DIFFERENCE: FormTotals()}
+        self.totals: dict[Form, FormTotals] = {
+            form: FormTotals() for form in Form if form != Form.RECEIVED
+        }
         self._kept = array("H")
         self._bases = array("I")
 

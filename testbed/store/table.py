@@ -203,7 +203,7 @@ class SharingTable:
             if self._digest(payload, seed) != records.fingerprints[page]:
                 raise DamagedPage(f"page {page}")
             return Form.RECEIVED, encoding, payload
-        if form not in (Form.RECOMPRESSED, Form.DIFFERENCE):
+        if form > max(Form):
             raise DamagedPage(f"page {page} is of form {form}")
         length = self.kept_length(page)
         if not length:
@@ -224,7 +224,7 @@ class SharingTable:
         """
         records, length, blob = self.records, self._lengths[page], what.pack()
         base = what.base if isinstance(what, Difference) else 0
-        if base and (self.rekept.bases[page] or records.form(base) == Form.DIFFERENCE):
+        if base and (self.rekept.bases[page] or Form(records.form(base)).has_base):
             raise ValueError(f"page {page} from {base}: no differences from differences")
         offset = self.arena.put(page, blob, self._moved)
         old, before, old_base = self._offsets[page], length, 0
@@ -232,11 +232,10 @@ class SharingTable:
             before, old_base = self.rekept.forget(page, Form(form), length)
         if base:
             self._hold_base(base)
-        new = Form.DIFFERENCE if base else Form.RECOMPRESSED
-        records.rekeep(page, offset, kind(new, records.encoding(page)))
+        records.rekeep(page, offset, kind(what.form, records.encoding(page)))
         self.arena.release(old)
         self.table_state.payload_bytes += len(blob) - before
-        self.rekept.note(page, new, length, len(blob))
+        self.rekept.note(page, what.form, length, len(blob))
         if base:
             self.rekept.found_base(page, base)
         if old_base:

@@ -75,7 +75,7 @@ def _problems_of(table: SharingTable, page: int) -> list[str]:
     try:
         table.read(page)
         form, _, kept = table.kept(page)
-        base = Difference.unpack(kept).base if form == Form.DIFFERENCE else 0
+        base = Difference.unpack(kept).base if form.has_base else 0
         if base != table.rekept.base(page):
             found.append(f"page {page}: it is kept beside another base than is known")
     except (DamagedPage, Malformed, Undecodable):
@@ -188,7 +188,7 @@ class _Copies:
     def _count_differences(self, found: list[str]) -> list[int]:
         """The bases that there are, each once, from what is known of the differences."""
         counts = Counts()
-        totals = {form: FormTotals() for form in self._totals}
+        totals: dict[Form, FormTotals] = {form: FormTotals() for form in self._totals}
         for page, kept in enumerate(self._kept):
             if kept:
                 mine = totals[Form(self._kinds[page] >> ENCODING_BITS)]

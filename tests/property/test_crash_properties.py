@@ -209,7 +209,7 @@ def differences(count: int):
     """Checks how many pages are kept so: without any, a history would show nothing."""
 
     def run(machine: Machine):
-        assert machine.table.rekept.totals[Form.DIFFERENCE].entries == count
+        assert machine.table.rekept.totals[Form.TWIN].entries == count
 
     return run
 

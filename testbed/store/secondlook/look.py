@@ -114,7 +114,7 @@ class SecondLook:
         self._twins.discard(page)  # it may be of an earlier page of this id
         if not table.length_if_held(page):
             return "free"
-        if table.records.form(page) == Form.DIFFERENCE:
+        if Form(table.records.form(page)).has_base:
             return "difference"
         try:
             content = table.rebuilder.content(page)
@@ -163,7 +163,7 @@ class SecondLook:
             base != page
             and table.length_if_held(base)
             and table.records.groups[base] == table.records.groups[page]
-            and table.records.form(base) != Form.DIFFERENCE
+            and not Form(table.records.form(base)).has_base
         )
 
     def _rekeep(self, page: int, what: Difference) -> bool:

@@ -9,10 +9,13 @@ import pytest
 from orchestrator.machine import (
     DomainDescription,
     MachineDescription,
+    SecondLookDescription,
     address_of,
     payload_files,
 )
 from orchestrator.machine.payload import command_line, domain_config, store_config
+from testbed.store.config import load
+from testbed.store.secondlook.settings import Settings
 
 MACHINE = MachineDescription.load()
 
@@ -24,6 +27,16 @@ def test_the_store_configuration_says_what_the_description_says():
     assert [(one["name"], one["quota_bytes"], one["group"]) for one in config["domain"]] == [
         (one.name, one.quota_bytes, one.group) for one in MACHINE.domains
     ]
+
+
+def test_the_store_reads_what_a_variant_wants_of_its_second_look(tmp_path):
+    wanted = SecondLookDescription(cold_seconds=2, cpu_share=0.25, pointers=False)
+    store = MACHINE.store.model_copy(update={"second_look": wanted})
+    path = tmp_path / "store.toml"
+    path.write_text(store_config(MACHINE.with_store(store)))
+    assert load(path).second_look == Settings(pointers=False, cold_seconds=2, cpu_share=0.25)
+    path.write_text(store_config(MACHINE))
+    assert load(path).second_look is None
 
 
 def test_a_domain_configuration_names_its_own_disks():

@@ -23,6 +23,34 @@ def test_each_part_is_what_its_name_says():
     assert parts.footprint_bytes == 1160 * (LENGTH + 64) + 2 * 1_200_000
 
 
+def test_what_the_second_look_saves_is_told_form_by_form():
+    record = mark(1, pages=(900, 1100), same=(200, 240), within=50, between=300)
+    record["table"]["forms"] = {
+        "twin": {"entries": 400, "received_bytes": 400 * LENGTH, "kept_bytes": 400 * 24},
+        "near_twin": {"entries": 90, "received_bytes": 90 * LENGTH, "kept_bytes": 9000},
+        "recompressed": {"entries": 10, "received_bytes": 10 * LENGTH, "kept_bytes": 3000},
+    }
+    saved = 500 * LENGTH - 400 * 24 - 9000 - 3000
+    for place in ("table", "books"):
+        for name in ("payload_bytes", "table_bytes", "arena_bytes"):
+            if name in record[place]:
+                record[place][name] -= saved
+    parts = decompose(parsed(record))
+    assert parts.sharing_between == pytest.approx(300 * LENGTH / parts.logical_bytes)
+    assert parts.twins == pytest.approx(400 * (LENGTH - 24) / parts.logical_bytes)
+    assert parts.near_twins == pytest.approx((90 * LENGTH - 9000) / parts.logical_bytes)
+    assert parts.recompression == pytest.approx((10 * LENGTH - 3000) / parts.logical_bytes)
+    assert parts.reduction == pytest.approx(
+        parts.same_filled
+        + parts.compression
+        + parts.sharing_within
+        + parts.sharing_between
+        + parts.twins
+        + parts.near_twins
+        + parts.recompression
+    )
+
+
 counts = st.integers(0, 5000)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from testbed.store.domain import Domain
 from testbed.store.errors import DamagedPage
+from testbed.store.figures import Peak
 from testbed.store.forms import Form
 from testbed.store.protocol import Encoding
 from testbed.store.recovery import open_table
@@ -90,13 +91,25 @@ def test_twins_of_two_domains_are_kept_as_one_page_and_a_difference(store):
     second = store.put(1, 1, process_page(1, MOVES[1]))
     before, charged = store.table.payload_bytes, [d.charged_bytes for d in store.domains]
     store.look_at_all()
-    assert store.forms() == [Form.RECEIVED, Form.DIFFERENCE]
+    assert store.forms() == [Form.RECEIVED, Form.TWIN]
     assert store.table.payload_bytes < before * 0.52
     assert store.table.payload_bytes == store.table.arena.payload_bytes
     assert store.table.rekept.saved_bytes == before - store.table.payload_bytes
     assert [d.charged_bytes for d in store.domains] == charged
     assert store.get(0, 1, first) == process_page(1, MOVES[0])
     assert store.get(1, 1, second) == process_page(1, MOVES[1])
+
+
+def test_the_table_at_its_peak_tells_what_is_kept(store):
+    for number in range(3):
+        store.put(number % 2, number, process_page(1, MOVES[number]))
+    store.look_at_all()
+    store.domains[0].discard(0)  # the base: nobody holds it any more
+    peak = Peak()
+    peak.offer({"domains": {"any": {"logical_pages": 3}}}, store.table)
+    entries = peak.report()["entries"]
+    assert sum(kept for _, _, kept in entries) == store.table.payload_bytes
+    assert sorted(holders for _, holders, _ in entries) == [0, 1, 1]
 
 
 def test_groups_do_not_see_each_other(store):
@@ -116,7 +129,7 @@ def test_a_page_that_is_used_is_left_alone(store):
             store.look.step()
     assert store.forms() == [Form.RECEIVED, Form.RECEIVED]
     store.look_at_all()
-    assert Form.DIFFERENCE in store.forms()
+    assert Form.TWIN in store.forms()
 
 
 def test_an_equal_payload_still_finds_a_page_that_is_kept_as_a_difference(store):
@@ -133,7 +146,7 @@ def test_a_base_outlives_its_last_holder_while_a_difference_needs_it(store):
     store.put(0, 1, process_page(1, MOVES[0]))
     rows = [store.put(1, n, process_page(1, MOVES[n])) for n in (1, 2)]
     store.look_at_all()
-    assert store.forms() == [Form.RECEIVED, Form.DIFFERENCE, Form.DIFFERENCE]
+    assert store.forms() == [Form.RECEIVED, Form.TWIN, Form.TWIN]
     store.domains[0].discard(1)
     assert len(store.table) == 3
     assert problems(store.table, store.domains) == []
@@ -213,6 +226,6 @@ def test_only_whole_pages_are_bases(store):
     store.look_at_all()
     table = store.table
     assert isinstance(table, SharingTable)
-    assert sorted(store.forms()) == [Form.RECEIVED, *[Form.DIFFERENCE] * 3]
+    assert sorted(store.forms()) == [Form.RECEIVED, *[Form.TWIN] * 3]
     whole = next(e.page_id for e in table.entries() if not table.records.form(e.page_id))
     assert table.rekept.bases[whole] == 3
