@@ -13,6 +13,7 @@ from testbed.store.forms import Difference, Form, Malformed, Recompressed
 from testbed.store.protocol import PAGE_SIZE, Encoding
 from testbed.store.secondlook.shifts import Unshiftable
 from testbed.store.secondlook.twins import PythonTwins, Twins
+from testbed.store.secondlook.zstd import Zstd, ZstdError
 
 __all__ = ["Kept", "Rebuilder", "Undecodable", "decode"]
 
@@ -61,7 +62,7 @@ class Rebuilder:
         """``twins`` may be replaced by what is faster."""
         self._table = table
         self.twins: Twins = PythonTwins()
-        self._unzip = zstandard.ZstdDecompressor(format=zstandard.FORMAT_ZSTD1_MAGICLESS)
+        self.zstd = Zstd()
 
     def check(self, page: int, content: bytes) -> int:
         """32 bits that tell whether ``content`` is what entry ``page`` was made of."""
@@ -80,12 +81,12 @@ class Rebuilder:
             if form == Form.RECOMPRESSED:
                 again = Recompressed.unpack(kept)
                 check = again.check
-                content = self._unzip.decompress(again.frame, max_output_size=PAGE_SIZE)
+                content = self.zstd.unzip(again.frame)
             else:
                 difference = Difference.unpack(kept)
                 check = difference.check
                 content = self._beside_its_base(difference)
-        except (Malformed, Unshiftable, Undecodable, zstandard.ZstdError) as error:
+        except (Malformed, Unshiftable, Undecodable, ZstdError) as error:
             raise DamagedPage(f"page {page}: {error}") from error
         if len(content) != PAGE_SIZE or self.check(page, content) != check:
             raise DamagedPage(f"page {page}")
@@ -98,13 +99,4 @@ class Rebuilder:
         content = self.twins.shifted(self.content(difference.base), difference.runs)
         if not difference.frame:
             return content
-        return unzip_beside(content, difference.frame)
-
-
-def unzip_beside(known: bytes, frame: bytes) -> bytes:
-    """The page that was compressed against ``known``; raises ``zstandard.ZstdError``."""
-    beside = zstandard.ZstdCompressionDict(known, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-    unzip = zstandard.ZstdDecompressor(
-        dict_data=beside, format=zstandard.FORMAT_ZSTD1_MAGICLESS, max_window_size=0
-    )
-    return unzip.decompress(frame, max_output_size=PAGE_SIZE)
+        return self.zstd.unzip_beside(content, difference.frame)

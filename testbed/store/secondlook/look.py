@@ -2,9 +2,10 @@
 
 One cold page at a time is made of its entry and compared with what else its
 sharing group holds. It becomes a difference where another page is its twin but
-for the pointers, and a candidate for later ones where none is. A page is left as
-it was sent unless enough is gained, and what is kept is made into the page again
-once before it counts.
+for the pointers, and a candidate for later ones where none is; else it is
+compressed once more, by what takes longer and less room. A page is left as it was
+sent unless enough is gained, and what is kept is made into the page again once
+before it counts.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable
 
 from testbed.store.arena import ArenaFull
 from testbed.store.errors import DamagedPage
-from testbed.store.forms import Difference, Form
+from testbed.store.forms import Difference, Form, Recompressed
 from testbed.store.rebuild import Undecodable
 from testbed.store.secondlook.budget import Budget
 from testbed.store.secondlook.candidates import Candidates
@@ -124,7 +125,17 @@ class SecondLook:
             return "damaged"
         if self._settings.pointers and self._find_twin(page, content):
             return "twin"
+        if self._settings.recompress and self._recompress(page, content):
+            return "recompressed"
         return "alone"
+
+    def _recompress(self, page: int, content: bytes) -> bool:
+        """Keeps ``page`` as zstd makes it, where that is less than what is kept now."""
+        if self._table.records.form(page) == Form.RECOMPRESSED:
+            return False
+        rebuilder = self._table.rebuilder
+        again = Recompressed(rebuilder.check(page, content), rebuilder.zstd.zip(content))
+        return rebuilder.zstd.unzip(again.frame) == content and self._rekeep(page, again)
 
     def _find_twin(self, page: int, content: bytes) -> bool:
         """Keeps ``page`` as a difference from a twin; else it may be one for others."""
@@ -166,7 +177,7 @@ class SecondLook:
             and not Form(table.records.form(base)).has_base
         )
 
-    def _rekeep(self, page: int, what: Difference) -> bool:
+    def _rekeep(self, page: int, what: Difference | Recompressed) -> bool:
         if not worth_it(self._table.kept_length(page), len(what.pack())):
             return False
         try:

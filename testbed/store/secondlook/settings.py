@@ -13,6 +13,8 @@ class Settings:
 
     pointers: bool = True
     """Keep twins that differ in their pointers as differences."""
+    recompress: bool = True
+    """Compress the others once more, by zstd."""
     cold_seconds: float = 5.0
     """A page that was not used for one to two times as long is cold."""
     cpu_share: float = 0.05

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lz4.block
 import pytest
+import zstandard
 
 from testbed.store.domain import Domain
 from testbed.store.errors import DamagedPage
@@ -33,8 +34,9 @@ class Clock:
 class Store:
     """A table with domains and a second look whose clock is the test's."""
 
-    def __init__(self, folder=None, groups=("a", "a", "b")) -> None:
+    def __init__(self, folder=None, groups=("a", "a", "b"), **settings) -> None:
         self.folder, self.groups, self.clock = folder, groups, Clock()
+        self.settings = {"cold_seconds": 5.0, "recompress": False} | settings
         self.open()
 
     def open(self) -> None:
@@ -48,7 +50,7 @@ class Store:
                 found[life] = Domain(f"domU{number}", life, self.table, rows)
             found[life].welcome(f"domU{number}", 1 << 18)
             self.domains.append(found[life])
-        self.look = SecondLook(self.table, Settings(cold_seconds=5.0), self.clock)
+        self.look = SecondLook(self.table, Settings(**self.settings), self.clock)
 
     def reopen(self) -> None:
         """Another store takes over the files."""
@@ -229,3 +231,43 @@ def test_only_whole_pages_are_bases(store):
     assert sorted(store.forms()) == [Form.RECEIVED, *[Form.TWIN] * 3]
     whole = next(e.page_id for e in table.entries() if not table.records.form(e.page_id))
     assert table.rekept.bases[whole] == 3
+
+
+def test_a_page_without_a_twin_is_compressed_once_more():
+    store = Store(recompress=True)
+    text = b"".join(b"word %d of a text that zstd knows better; " % (n * n) for n in range(99))
+    page = text[:4096]
+    row = store.put(0, 1, page)
+    before = store.table.payload_bytes
+    store.look_at_all()
+    assert store.forms() == [Form.RECOMPRESSED]
+    assert store.table.payload_bytes < before * 0.8
+    assert store.get(0, 1, row) == page
+    assert store.domains[0].charged_bytes == before
+    again = store.put(1, 1, page)
+    assert len(store.table) == 1
+    assert store.get(1, 1, again) == page
+    store.look_at_all()
+    for domain in store.domains[:2]:
+        domain.discard(1)
+    assert store.table.payload_bytes == 0
+
+
+def test_a_base_may_be_compressed_and_its_differences_stay(tmp_path):
+    store = Store(tmp_path, recompress=True)
+    pages = [process_page(1, moved, noise=False) for moved in MOVES]
+    rows = [store.put(number % 2, number, page) for number, page in enumerate(pages)]
+    store.look_at_all()
+    assert sorted(store.forms()) == [Form.RECOMPRESSED, *[Form.TWIN] * 3]
+    store.reopen()
+    for number, (row, page) in enumerate(zip(rows, pages, strict=True)):
+        assert store.get(number % 2, number, row) == page
+    assert problems(store.table, store.domains) == []
+
+
+def test_what_zstd_sent_itself_is_left_alone():
+    store = Store(recompress=True)
+    page = process_page(1)
+    store.domains[0].store(1, 1, Encoding.ZSTD, zstandard.ZstdCompressor(level=3).compress(page))
+    store.look_at_all()
+    assert store.forms() == [Form.RECEIVED]
