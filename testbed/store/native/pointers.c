@@ -18,21 +18,74 @@
 
 int pageshare_mask(const uint8_t *page, uint64_t seed, uint64_t *digest);
 int pageshare_runs(const uint8_t *base, const uint8_t *page, uint8_t *runs, uint32_t room);
+int pageshare_likely_runs(const uint8_t *base, const uint8_t *page, uint8_t *runs);
 int pageshare_shifted(const uint8_t *base, const uint8_t *runs, uint32_t length,
 		      uint8_t *page);
+void pageshare_features(const uint8_t *page, uint64_t seed, uint64_t *features,
+			uint32_t count);
 
 /* Two thirds of a user space of so many bits, in whole pages. */
 #define ANYWHERE(bits)	((2 * (1ull << (bits)) / 3) & ~OFFSET_MASK)
 
-static int is_pointer(uint64_t word)
+/* In which part of a user space a word points, counted from 1 upwards; 0: in none. */
+static int part_of(uint64_t word)
 {
 	if (word >> 48 || word < 4ull << 20)
 		return 0;
-	return word < 2 * GIB ||
-	       word - ANYWHERE(39) < 4 * GIB ||
-	       word - ((1ull << 39) - 8 * GIB) < 8 * GIB ||
-	       word - ANYWHERE(48) < 4 * GIB ||
-	       word - ((1ull << 48) - 8 * GIB) < 8 * GIB;
+	if (word < 2 * GIB)
+		return 1;
+	if (word - ANYWHERE(39) < 4 * GIB)
+		return 2;
+	if (word - ((1ull << 39) - 8 * GIB) < 8 * GIB)
+		return 3;
+	if (word - ANYWHERE(48) < 4 * GIB)
+		return 4;
+	if (word - ((1ull << 48) - 8 * GIB) < 8 * GIB)
+		return 5;
+	return 0;
+}
+
+static int is_pointer(uint64_t word)
+{
+	return part_of(word) != 0;
+}
+
+/* A block with fewer other bytes is too common to tell anything. */
+#define BLOCK_BYTES	64
+#define TELLING_BYTES	8
+
+/*
+ * For each feature the smallest of the digests of the masked page's blocks, each
+ * feature by a seed of its own: pages that have many blocks in common have some
+ * feature in common. 0 where no block tells anything.
+ */
+void pageshare_features(const uint8_t *page, uint64_t seed, uint64_t *features,
+			uint32_t count)
+{
+	uint64_t masked[WORDS];
+	const uint8_t *block;
+	uint32_t start, i, feature, telling;
+	int at;
+
+	memcpy(masked, page, PAGE_BYTES);
+	for (at = 0; at < WORDS; at++)
+		if (is_pointer(masked[at]))
+			masked[at] &= OFFSET_MASK;
+	memset(features, 0, count * sizeof(*features));
+	for (start = 0; start < PAGE_BYTES; start += BLOCK_BYTES) {
+		block = (const uint8_t *)masked + start;
+		for (i = telling = 0; i < BLOCK_BYTES; i++)
+			telling += block[i] != 0;
+		if (telling < TELLING_BYTES)
+			continue;
+		for (feature = 0; feature < count; feature++) {
+			uint64_t digest = XXH3_64bits_withSeed(block, BLOCK_BYTES,
+							       seed + feature);
+
+			if (!features[feature] || digest < features[feature])
+				features[feature] = digest;
+		}
+	}
 }
 
 /* A digest of the masked page and of the places; returns how many pointers there are. */
@@ -157,6 +210,58 @@ int pageshare_runs(const uint8_t *base, const uint8_t *page, uint8_t *runs, uint
 			return -1;
 		length += put_number(runs + length, (uint64_t)(at - first));
 		length += put_number(runs + length, zigzag(shift));
+	}
+	return (int)length;
+}
+
+/*
+ * By how many pages the pointers of one part have moved, most likely: what more
+ * than half of those say whose place holds a pointer with the same last bits
+ * (Boyer and Moore).
+ */
+static int64_t likely_shift(const uint64_t old[WORDS], const uint64_t new[WORDS],
+			    const struct place *places, int count)
+{
+	int64_t shift = 0;
+	int i, votes = 0;
+
+	for (i = 0; i < count; i++) {
+		uint64_t before = old[places[i].at], after = new[places[i].at];
+		int64_t this;
+
+		if (((before ^ after) & OFFSET_MASK) || !is_pointer(after))
+			continue;
+		this = (int64_t)(after >> OFFSET_BITS) - (int64_t)(before >> OFFSET_BITS);
+		if (!votes)
+			shift = this;
+		votes += this == shift ? 1 : -1;
+	}
+	return shift;
+}
+
+/*
+ * Runs that make of @base what resembles @page: one for each part of a user
+ * space. @runs has room for 100 bytes. Returns their length.
+ */
+int pageshare_likely_runs(const uint8_t *base, const uint8_t *page, uint8_t *runs)
+{
+	uint64_t old[WORDS], new[WORDS];
+	struct place places[WORDS];
+	int first, at, count;
+	uint32_t length = 0;
+
+	memcpy(old, base, PAGE_BYTES);
+	memcpy(new, page, PAGE_BYTES);
+	count = in_order(old, places);
+	for (first = 0; first < count; first = at) {
+		int part = part_of(places[first].pointer);
+
+		for (at = first; at < count; at++)
+			if (part_of(places[at].pointer) != part)
+				break;
+		length += put_number(runs + length, (uint64_t)(at - first));
+		length += put_number(runs + length, zigzag(likely_shift(old, new, places + first,
+									at - first)));
 	}
 	return (int)length;
 }

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from testbed.store.protocol import PAGE_SIZE
 
-__all__ = ["USER_RANGES", "WORDS", "is_pointer", "mask", "pointer_places", "words_of"]
+__all__ = ["USER_RANGES", "WORDS", "is_pointer", "mask", "part_of", "pointer_places", "words_of"]
 
 WORDS = PAGE_SIZE // 8
 """Words in a page."""
@@ -45,9 +45,17 @@ USER_RANGES = ((4 << 20, 2 * _GIB), *_ranges(39), *_ranges(48))
 """First address, and the one behind the last."""
 
 
+def part_of(word: int) -> int:
+    """In which of the ranges ``word`` lies, counted from 1; 0 for none."""
+    for number, (first, end) in enumerate(USER_RANGES, 1):
+        if first <= word < end:
+            return number
+    return 0
+
+
 def is_pointer(word: int) -> bool:
     """Whether ``word`` lies where a process may be."""
-    return any(first <= word < end for first, end in USER_RANGES)
+    return part_of(word) != 0
 
 
 def words_of(page: bytes) -> list[int]:

@@ -14,12 +14,14 @@ and numbers that only look like pointers cost runs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
-from testbed.store.secondlook.pointers import pointer_places, words_of
+from testbed.store.secondlook.pointers import is_pointer, part_of, pointer_places, words_of
 
-__all__ = ["Unshiftable", "runs_between", "shifted"]
+__all__ = ["Unshiftable", "likely_runs", "runs_between", "shifted"]
 
 _OFFSET_BITS = 12
+_OFFSET = (1 << _OFFSET_BITS) - 1
 _WORD = (1 << 64) - 1
 
 
@@ -44,8 +46,29 @@ def runs_between(base: bytes, page: bytes) -> bytes:
             runs.append([1, shift])
     found = bytearray()
     for count, shift in runs:
-        found += _varint(count)
-        found += _varint(shift << 1 if shift >= 0 else ~(shift << 1))
+        found += _run(count, shift)
+    return bytes(found)
+
+
+def likely_runs(base: bytes, page: bytes) -> bytes:
+    """Runs that make of ``base`` what resembles ``page``: one for each part of a process.
+
+    A part's shift is what more than half of its pointers say of those whose
+    place in ``page`` holds a pointer with the same last bits (Boyer and Moore).
+    """
+    old, new = words_of(base), words_of(page)
+    found = bytearray()
+    for _, grouped in groupby(_in_order(old), key=lambda at: part_of(old[at])):
+        places = list(grouped)
+        shift = votes = 0
+        for at in places:
+            if (old[at] ^ new[at]) & _OFFSET or not is_pointer(new[at]):
+                continue
+            this = (new[at] >> _OFFSET_BITS) - (old[at] >> _OFFSET_BITS)
+            if not votes:
+                shift = this
+            votes += 1 if this == shift else -1
+        found += _run(len(places), shift)
     return bytes(found)
 
 
@@ -67,6 +90,10 @@ def shifted(base: bytes, runs: bytes) -> bytes:
     if next(places, None) is not None:
         raise Unshiftable("fewer runs than pointers")
     return b"".join(word.to_bytes(8, "little") for word in words)
+
+
+def _run(count: int, shift: int) -> bytes:
+    return _varint(count) + _varint(shift << 1 if shift >= 0 else ~(shift << 1))
 
 
 def _varint(number: int) -> bytes:

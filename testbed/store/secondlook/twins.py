@@ -11,9 +11,14 @@ import xxhash
 from testbed.store.errors import TransportError
 from testbed.store.protocol import PAGE_SIZE
 from testbed.store.secondlook.pointers import WORDS, mask
-from testbed.store.secondlook.shifts import Unshiftable, runs_between, shifted
+from testbed.store.secondlook.shifts import Unshiftable, likely_runs, runs_between, shifted
 
 __all__ = ["Masked", "NativeTwins", "PythonTwins", "Twins"]
+
+
+BLOCK_BYTES, TELLING_BYTES = 64, 8
+"""Of a block that a feature is made of; bytes of it that must not be 0."""
+_WORD = (1 << 64) - 1
 
 
 class Masked(NamedTuple):
@@ -33,6 +38,13 @@ class Twins(Protocol):
 
     def runs(self, base: bytes, page: bytes, room: int) -> bytes | None:
         """What makes ``page`` of ``base`` in up to ``room`` bytes; None if nothing does."""
+
+    def likely_runs(self, base: bytes, page: bytes) -> bytes:
+        """What makes of ``base`` what resembles ``page``."""
+
+    def features(self, page: bytes, seed: int, count: int) -> list[int]:
+        """64-bit numbers, 0 for none: pages that have much in common, pointers aside, have
+        the same at one of the places or more."""
 
     def shifted(self, base: bytes, runs: bytes) -> bytes:
         """What ``base`` becomes by ``runs``; ``Unshiftable`` when they are not for it."""
@@ -54,6 +66,19 @@ class PythonTwins:
         runs = runs_between(base, page)
         return runs if len(runs) <= room else None
 
+    def likely_runs(self, base: bytes, page: bytes) -> bytes:
+        """See ``Twins.likely_runs``."""
+        return likely_runs(base, page)
+
+    def features(self, page: bytes, seed: int, count: int) -> list[int]:
+        """See ``Twins.features``."""
+        masked = mask(page)[:PAGE_SIZE]
+        blocks = [masked[at : at + BLOCK_BYTES] for at in range(0, PAGE_SIZE, BLOCK_BYTES)]
+        telling = [block for block in blocks if block.count(0) <= BLOCK_BYTES - TELLING_BYTES]
+        seeds = [seed + number & _WORD for number in range(count)]
+        digest = xxhash.xxh3_64_intdigest
+        return [min((digest(block, one) for block in telling), default=0) for one in seeds]
+
     def shifted(self, base: bytes, runs: bytes) -> bytes:
         """See ``Twins.shifted``."""
         return shifted(base, runs)
@@ -67,12 +92,16 @@ class NativeTwins:
         try:
             library = ctypes.CDLL(str(path))
             self._mask, self._runs = library.pageshare_mask, library.pageshare_runs
-            self._shifted = library.pageshare_shifted
+            self._shifted, self._likely = library.pageshare_shifted, library.pageshare_likely_runs
+            self._features = library.pageshare_features
         except (OSError, AttributeError) as error:
             raise TransportError(f"{path}: {error}") from error
         number, text = ctypes.c_uint32, ctypes.c_char_p
         self._mask.argtypes = [text, ctypes.c_uint64, ctypes.c_void_p]
         self._runs.argtypes = [text, text, ctypes.c_void_p, number]
+        self._likely.argtypes = [text, text, ctypes.c_void_p]
+        self._features.argtypes = [text, ctypes.c_uint64, ctypes.c_void_p, number]
+        self._features.restype = None
         self._shifted.argtypes = [text, text, number, ctypes.c_void_p]
         self._digest = ctypes.c_uint64()
         self._buffer = ctypes.create_string_buffer(PAGE_SIZE)
@@ -87,6 +116,17 @@ class NativeTwins:
         room = min(room, PAGE_SIZE)
         length = self._runs(_whole(base), _whole(page), self._buffer, room)
         return None if length < 0 else self._buffer.raw[:length]
+
+    def likely_runs(self, base: bytes, page: bytes) -> bytes:
+        """See ``Twins.likely_runs``."""
+        length = self._likely(_whole(base), _whole(page), self._buffer)
+        return self._buffer.raw[:length]
+
+    def features(self, page: bytes, seed: int, count: int) -> list[int]:
+        """See ``Twins.features``."""
+        found = (ctypes.c_uint64 * count)()
+        self._features(_whole(page), seed, found, count)
+        return list(found)
 
     def shifted(self, base: bytes, runs: bytes) -> bytes:
         """See ``Twins.shifted``."""

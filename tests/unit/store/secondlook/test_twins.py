@@ -119,6 +119,40 @@ def test_both_agree_on_any_page_and_its_twin_comes_back(some, data):
         assert python.shifted(base, runs) == native.shifted(base, runs) == page
 
 
+@both
+def test_what_resembles_a_page_is_made_of_a_base_that_differs_in_more(name):
+    moved = {"heap": 77, "mappings": -1234, "stack": 5, "program": 77}
+    base, page = process_page(1), process_page(1, moved)
+    changed = page[:800] + b"something else altogether" + page[825:]
+    runs = twins(name).likely_runs(base, changed)
+    like = twins(name).shifted(base, runs)
+    same = sum(like[at : at + 8] == page[at : at + 8] for at in range(0, 4096, 8))
+    assert same > 450  # stack and mappings lie in one part and moved apart
+    common = zip(twins(name).features(base, 3, 4), twins(name).features(changed, 3, 4), strict=True)
+    assert any(one == other for one, other in common)
+    assert set(twins(name).features(process_page(2), 3, 4)).isdisjoint(
+        twins(name).features(base, 3, 4)
+    )
+
+
+@both
+def test_an_empty_page_has_no_features(name):
+    assert twins(name).features(bytes(4096), 3, 2) == [0, 0]
+    assert twins(name).likely_runs(bytes(4096), process_page(1)) == b""
+
+
+@given(st.lists(words, min_size=1, max_size=64), st.lists(words, min_size=1, max_size=64))
+def test_both_agree_on_what_resembles_what(some, others):
+    base = struct.pack("<512Q", *(some * 512)[:512])
+    page = struct.pack("<512Q", *(others * 512)[:512])
+    python, native = twins("python"), twins("native")
+    assert python.features(base, 7, 3) == native.features(base, 7, 3)
+    runs = python.likely_runs(base, page)
+    assert len(runs) <= 100
+    assert native.likely_runs(base, page) == runs
+    assert python.shifted(base, runs) == native.shifted(base, runs)
+
+
 @given(st.binary(max_size=40))
 def test_both_refuse_the_same_runs(runs):
     base = process_page(4, pointers=9)
