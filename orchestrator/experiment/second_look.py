@@ -17,6 +17,8 @@ class SecondLook(Table):
 
     pointers: bool = True
     """Keep pages that differ in their pointers only as differences."""
+    near_twins: bool = True
+    """Compress pages that resemble another one beside that."""
     recompress: bool = True
     """Compress the others once more, by zstd."""
     cold_seconds: float = Field(default=5.0, ge=0.01, le=3600, strict=False)

@@ -105,6 +105,7 @@ class SecondLookDescription(_Part):
     """What the store does to cold pages, see ``testbed/store/secondlook/settings.py``."""
 
     pointers: bool = True
+    near_twins: bool = True
     recompress: bool = True
     cold_seconds: float = Field(default=5.0, gt=0)
     cpu_share: float = Field(default=0.05, gt=0, le=1)

@@ -115,6 +115,7 @@ _STORE: Mapping[str, Check] = {
 }
 _SECOND_LOOK: Mapping[str, Check] = {
     "pointers": _flag,
+    "near_twins": _flag,
     "recompress": _flag,
     "cold_seconds": _number(0.01, 3600),
     "cpu_share": _number(0.001, 1),

@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from testbed.store.protocol import MIN_PAYLOAD
 
-__all__ = ["Difference", "Form", "Malformed", "Recompressed"]
+__all__ = ["Difference", "Form", "Malformed", "Recompressed", "unpack"]
 
 _CHECK = struct.Struct("<I")
 _DIFFERENCE = struct.Struct("<IIH")
@@ -103,3 +103,8 @@ class Difference(NamedTuple):
             raise Malformed("runs behind the end")
         rest = kept[start + length :]
         return cls(check, base, kept[start : start + length], rest if any(rest) else b"")
+
+
+def unpack(form: Form, kept: bytes) -> Recompressed | Difference:
+    """What is kept in a form that is not RECEIVED; raises ``Malformed``."""
+    return Difference.unpack(kept) if form.has_base else Recompressed.unpack(kept)

@@ -9,19 +9,23 @@ import xxhash
 import zstandard
 
 from testbed.store.errors import DamagedPage
-from testbed.store.forms import Difference, Form, Malformed, Recompressed
+from testbed.store.forms import Difference, Form, Malformed, Recompressed, unpack
 from testbed.store.protocol import PAGE_SIZE, Encoding
 from testbed.store.secondlook.shifts import Unshiftable
 from testbed.store.secondlook.twins import PythonTwins, Twins
 from testbed.store.secondlook.zstd import Zstd, ZstdError
 
-__all__ = ["Kept", "Rebuilder", "Undecodable", "decode"]
+__all__ = ["Kept", "Rebuilder", "Undecodable", "Unmakable", "decode"]
 
 _CHECK = 0xFFFFFFFF
 
 
 class Undecodable(ValueError):
     """A payload that is no page: what a domU stores is its own affair."""
+
+
+class Unmakable(ValueError):
+    """What was kept stands for no page: its bytes have changed, or its base's."""
 
 
 class Kept(Protocol):
@@ -78,25 +82,26 @@ class Rebuilder:
         if form == Form.RECEIVED:
             return decode(encoding, kept)
         try:
-            if form == Form.RECOMPRESSED:
-                again = Recompressed.unpack(kept)
-                check = again.check
-                content = self.zstd.unzip(again.frame)
-            else:
-                difference = Difference.unpack(kept)
-                check = difference.check
-                content = self._beside_its_base(difference)
-        except (Malformed, Unshiftable, Undecodable, ZstdError) as error:
+            what = unpack(form, kept)
+            content = self.made_of(what)
+        except (Malformed, Unmakable, Undecodable) as error:
             raise DamagedPage(f"page {page}: {error}") from error
-        if len(content) != PAGE_SIZE or self.check(page, content) != check:
+        if len(content) != PAGE_SIZE or self.check(page, content) != what.check:
             raise DamagedPage(f"page {page}")
         return content
 
-    def _beside_its_base(self, difference: Difference) -> bytes:
-        form, _, _ = self._table.kept(difference.base)
-        if form.has_base:
-            raise Malformed(f"its base {difference.base} is a difference itself")
-        content = self.twins.shifted(self.content(difference.base), difference.runs)
-        if not difference.frame:
-            return content
-        return self.zstd.unzip_beside(content, difference.frame)
+    def made_of(self, what: Recompressed | Difference) -> bytes:
+        """What ``what`` stands for, unchecked.
+
+        Raises ``Unmakable`` where it stands for nothing, and what ``content`` of its
+        base raises.
+        """
+        try:
+            if isinstance(what, Recompressed):
+                return self.zstd.unzip(what.frame)
+            if self._table.kept(what.base)[0].has_base:
+                raise Unmakable(f"its base {what.base} is a difference itself")
+            content = self.twins.shifted(self.content(what.base), what.runs)
+            return self.zstd.unzip_beside(content, what.frame) if what.frame else content
+        except (Unshiftable, ZstdError) as error:
+            raise Unmakable(str(error)) from error

@@ -84,7 +84,9 @@ class Machine:
         """The second look at every page that there is."""
         look = SecondLook(self.table, Settings(), clock=lambda: 0.0)
         for page in range(1, self.table.records.ids.end):
-            look.look(page)
+            look.look(page, thorough=False)
+        for page in range(1, self.table.records.ids.end):
+            look.look(page, thorough=True)
         look.close()
 
     def store(self, domain: Domain, key: int, generation: int, payload: bytes, encoding=1):

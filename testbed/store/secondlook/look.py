@@ -1,34 +1,36 @@
 """The second look: pages that nobody has used for a while are kept smaller.
 
-One cold page at a time is made of its entry and compared with what else its
-sharing group holds. It becomes a difference where another page is its twin but
-for the pointers, and a candidate for later ones where none is; else it is
-compressed once more, by what takes longer and less room. A page is left as it was
-sent unless enough is gained, and what is kept is made into the page again once
-before it counts.
+One page at a time is made of its entry and compared with what else its sharing
+group holds. Where another page is its twin but for the pointers, it becomes a
+difference from that: the *quick look*. What is still not used some time later is
+compressed once more, beside a page that resembles it, or alone, whichever takes
+less room: the *thorough look*. It comes later, since it costs more, and since a
+page that is beside another one cannot be the base of a twin that comes after it.
+
+A page is left as it was sent unless enough is gained, and what is kept is made
+into the page again once before it counts.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from testbed.store.arena import ArenaFull
 from testbed.store.errors import DamagedPage
 from testbed.store.forms import Difference, Form, Recompressed
-from testbed.store.rebuild import Undecodable
+from testbed.store.rebuild import Undecodable, Unmakable
 from testbed.store.secondlook.budget import Budget
 from testbed.store.secondlook.candidates import Candidates
 from testbed.store.secondlook.recent import Recent
 from testbed.store.secondlook.settings import Settings
-from testbed.store.secondlook.shifts import Unshiftable
 from testbed.store.table import SharingTable
 
 __all__ = ["SecondLook", "worth_it"]
 
-_MASKED = 0xFE
-"""In place of an encoding, for digests of pages without their pointers."""
+_MASKED, _FEATURE = 0xFE, 0xFD
+"""In place of an encoding, for digests of pages without their pointers, and of blocks."""
 
 
 def worth_it(before: int, after: int) -> bool:
@@ -51,8 +53,11 @@ class SecondLook:
         self._clock = clock
         self._recent = table.recent = Recent(table.table_state, table.records.ids.capacity)
         self._hand = 1
+        self._thorough = False
+        """Whether the hand goes over the pages that are colder."""
         self._aged = clock()
         self._twins = Candidates()
+        self._like = Candidates()
         self.budget = Budget(settings.cpu_share, settings.pages_per_second, clock)
         self.outcomes: Counter[str] = Counter()
         """What became of the pages that were looked at."""
@@ -65,7 +70,8 @@ class SecondLook:
     @property
     def metadata_bytes(self) -> int:
         """Memory that it takes, beside what the table knows of kept forms."""
-        return self._recent.metadata_bytes + self._twins.metadata_bytes
+        indices = self._twins.metadata_bytes + self._like.metadata_bytes
+        return self._recent.metadata_bytes + indices
 
     def figures(self) -> dict[str, object]:
         """What it did and what that took since the store started."""
@@ -85,34 +91,47 @@ class SecondLook:
         return max(0.0, self._aged + self._settings.cold_seconds - self._clock())
 
     def step(self) -> None:
-        """Looks at one cold page, if there is one."""
+        """Looks at one page that is cold, or colder, if there is one."""
         page = self._find()
         if page:
             with self.budget.page():
-                self.look(page)
+                self.look(page, thorough=self._thorough)
                 self._hand = page + 1
 
-    def _find(self) -> int:
-        """The next cold page, or 0."""
-        end = self._table.records.ids.end
-        self._recent.grow(end)
-        page = self._recent.next_cold(self._hand, end)
-        if page < 0 and not self.ages_in():
-            self._aged = self._clock()
-            self._recent.age()
-            page = self._recent.next_cold(1, end)
-        return max(page, 0)
-
-    def look(self, page: int) -> None:
+    def look(self, page: int, *, thorough: bool) -> None:
         """Looks at ``page``, whatever its age and the budget."""
         self._recent.grow(page + 1)
-        self.outcomes[self._look(page)] += 1
+        outcome = self._thorough_look(page) if thorough else self._quick_look(page)
+        if outcome is None:
+            self._recent.looked(page)
+            return
+        self.outcomes[outcome] += 1
         self._recent.seen(page)
 
-    def _look(self, page: int) -> str:
-        """Keeps ``page`` smaller, if that can be; in a word, what came of it."""
+    def _find(self) -> int:
+        """The next page to look at, or 0; the cold ones before those that are colder."""
+        end = self._table.records.ids.end
+        self._recent.grow(end)
+        if not self._thorough:
+            if page := self._recent.next_cold(self._hand, end):
+                return page
+            self._thorough, self._hand = True, 1
+        page = self._recent.next_colder(self._hand, end)
+        if not page and not self.ages_in():
+            self._aged = self._clock()
+            self._recent.age()
+            self._thorough, self._hand = False, 1
+            page = self._recent.next_cold(1, end)
+            if not page:
+                self._thorough = True
+                page = self._recent.next_colder(1, end)
+        return page
+
+    def _quick_look(self, page: int) -> str | None:
+        """Keeps ``page`` as a twin; in a word, what came of it, None if more may come of it."""
         table = self._table
-        self._twins.discard(page)  # it may be of an earlier page of this id
+        for index in (self._twins, self._like):
+            index.discard(page)  # it may be of an earlier page of this id
         if not table.length_if_held(page):
             return "free"
         if Form(table.records.form(page)).has_base:
@@ -123,50 +142,100 @@ class SecondLook:
             return "undecodable"
         except DamagedPage:
             return "damaged"
-        if self._settings.pointers and self._find_twin(page, content):
+        if self._settings.pointers and self._keep_as_twin(page, content):
             return "twin"
-        if self._settings.recompress and self._recompress(page, content):
-            return "recompressed"
-        return "alone"
+        return None
 
-    def _recompress(self, page: int, content: bytes) -> bool:
-        """Keeps ``page`` as zstd makes it, where that is less than what is kept now."""
-        if self._table.records.form(page) == Form.RECOMPRESSED:
-            return False
-        rebuilder = self._table.rebuilder
-        again = Recompressed(rebuilder.check(page, content), rebuilder.zstd.zip(content))
-        return rebuilder.zstd.unzip(again.frame) == content and self._rekeep(page, again)
+    def _thorough_look(self, page: int) -> str:
+        """Compresses ``page`` once more; in a word, what came of it."""
+        table = self._table
+        if not table.length_if_held(page):
+            return "free"
+        try:
+            content = table.rebuilder.content(page)
+        except (Undecodable, DamagedPage):
+            return "damaged"
+        if Form(table.records.form(page)).has_base:
+            return "difference"
+        feature = self._feature(page, content)
+        ways = [self._near_twin(page, content, feature), self._recompressed(page, content)]
+        best = min((way for way in ways if way), key=lambda way: len(way.pack()), default=None)
+        outcome = "alone"
+        if best and self._made_again(best) == content and self._rekeep(page, best):
+            if best.form.has_base:
+                return "near twin"
+            outcome = "recompressed"
+        if feature:
+            self._like.add(page, feature)
+        return outcome
 
-    def _find_twin(self, page: int, content: bytes) -> bool:
+    # Ways to keep a page
+
+    def _keep_as_twin(self, page: int, content: bytes) -> bool:
         """Keeps ``page`` as a difference from a twin; else it may be one for others."""
-        table, group = self._table, self._table.records.groups[page]
-        seed = table.seed(group, _MASKED)
+        table = self._table
+        seed = table.seed(table.records.groups[page], _MASKED)
         masked = table.rebuilder.twins.mask(content, seed)
         if not masked.pointers:
             return False
-        if not table.rekept.bases[page]:
-            for base in self._twins.find(masked.digest):
-                if self._keep_as_difference(page, content, base):
-                    return True
+        for base, known in self._bases(page, self._twins, masked.digest):
+            runs = table.rebuilder.twins.runs(known, content, table.kept_length(page))
+            if runs is None:
+                continue
+            twin = Difference(table.rebuilder.check(page, content), base, runs, b"")
+            if self._made_again(twin) == content and self._rekeep(page, twin):
+                return True
         self._twins.add(page, masked.digest)
         return False
 
-    def _keep_as_difference(self, page: int, content: bytes, base: int) -> bool:
-        table = self._table
-        if not self._may_be_base(page, base):
-            self._twins.discard(base)
-            return False
-        twins, before = table.rebuilder.twins, table.kept_length(page)
+    def _feature(self, page: int, content: bytes) -> int:
+        """What pages that resemble ``page`` have as well, most likely; 0 for nothing."""
+        if not self._settings.near_twins:
+            return 0
+        seed = self._table.seed(self._table.records.groups[page], _FEATURE)
+        (feature,) = self._table.rebuilder.twins.features(content, seed, 1)
+        return feature
+
+    def _near_twin(self, page: int, content: bytes, feature: int) -> Difference | None:
+        """``page`` beside one that resembles it."""
+        if not feature:
+            return None
+        rebuilder = self._table.rebuilder
+        found = []
+        for base, known in self._bases(page, self._like, feature):
+            runs = rebuilder.twins.likely_runs(known, content)
+            beside = rebuilder.zstd.zip_beside(rebuilder.twins.shifted(known, runs), content)
+            found.append(Difference(rebuilder.check(page, content), base, runs, beside))
+        return min(found, key=lambda one: len(one.frame), default=None)
+
+    def _recompressed(self, page: int, content: bytes) -> Recompressed | None:
+        """``page`` as zstd makes it."""
+        if not self._settings.recompress:
+            return None
+        if self._table.records.form(page) == Form.RECOMPRESSED:
+            return None
+        rebuilder = self._table.rebuilder
+        return Recompressed(rebuilder.check(page, content), rebuilder.zstd.zip(content))
+
+    def _bases(self, page: int, index: Candidates, digest: int) -> Iterator[tuple[int, bytes]]:
+        """The pages that are found, and may be the base of ``page``, and what they are."""
+        if self._table.rekept.bases[page]:  # it is one itself
+            return
+        for base in index.find(digest):
+            try:
+                if self._may_be_base(page, base):
+                    yield base, self._table.rebuilder.content(base)
+                    continue
+            except (DamagedPage, Undecodable):
+                pass
+            index.discard(base)
+
+    def _made_again(self, what: Difference | Recompressed) -> bytes | None:
+        """The page of what would be kept, as a load would make it; None if it makes none."""
         try:
-            known = table.rebuilder.content(base)
-            runs = twins.runs(known, content, before)
-            if runs is None or twins.shifted(known, runs) != content:
-                return False
-        except (DamagedPage, Undecodable, Unshiftable):
-            self._twins.discard(base)
-            return False
-        check = table.rebuilder.check(page, content)
-        return self._rekeep(page, Difference(check, base, runs, b""))
+            return self._table.rebuilder.made_of(what)
+        except (DamagedPage, Undecodable, Unmakable):
+            return None
 
     def _may_be_base(self, page: int, base: int) -> bool:
         table = self._table

@@ -1,14 +1,16 @@
 """Which pages were used lately: a byte a page, which the request loop sets.
 
-========= ==================================================================
-``USED``  stored, shared or read since the pages last aged
-``WARM``  not since then, but before
-``COLD``  used longer ago
-``SEEN``  cold, and looked at: nothing more is to be done until it is used
-========= ==================================================================
+=========== ================================================================
+``USED``    stored, shared or read since the pages last aged
+``WARM``    not since then, but before
+``COLD``    used longer ago: it gets a quick look
+``LOOKED``  has got it since the pages last aged
+``COLDER``  has got it before, and was not used since: it gets a thorough look
+``SEEN``    has got that, too: nothing more is to be done until it is used
+=========== ================================================================
 
 So a page is cold when it was not used for one to two times the time after
-which pages age.
+which pages age, and colder after two to three.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ from testbed.store.layout import TableState, address_of
 
 __all__ = ["Recent"]
 
-COLD, WARM, USED, SEEN = range(4)
-_AGED = bytes((COLD, COLD, WARM, SEEN)).ljust(256, b"\0")
+COLD, WARM, USED, LOOKED, COLDER, SEEN = range(6)
+_AGED = bytes((COLD, COLD, WARM, COLDER, COLDER, SEEN)).ljust(256, b"\0")
 
 
 class Recent:
@@ -36,6 +38,11 @@ class Recent:
         """Memory that it takes."""
         return len(self._bytes)
 
+    def close(self) -> None:
+        """The request loop notes no pages any more."""
+        self._state.nr_recent = 0
+        self._state.recent = 0
+
     def grow(self, end: int) -> None:
         """Room for the page ids below ``end``, and some more; all new ones count as used."""
         if end > len(self._bytes):
@@ -44,11 +51,6 @@ class Recent:
             self._bytes = self._bytes + bytes((USED,)) * (size - len(self._bytes))
             self._state.recent = address_of(self._bytes)
             self._state.nr_recent = len(self._bytes)
-
-    def close(self) -> None:
-        """The request loop notes no pages any more."""
-        self._state.nr_recent = 0
-        self._state.recent = 0
 
     def use(self, page: int) -> None:
         """``page`` is stored, shared or read."""
@@ -60,9 +62,17 @@ class Recent:
         self._bytes[:] = self._bytes.translate(_AGED)
 
     def next_cold(self, start: int, end: int) -> int:
-        """The first cold page from ``start`` on and below ``end``; -1 when there is none."""
-        return self._bytes.find(COLD, start, end)
+        """The first cold page from ``start`` on and below ``end``; 0 when there is none."""
+        return max(self._bytes.find(COLD, start, end), 0)
+
+    def next_colder(self, start: int, end: int) -> int:
+        """The same for a page that has got its quick look some time ago."""
+        return max(self._bytes.find(COLDER, start, end), 0)
+
+    def looked(self, page: int) -> None:
+        """``page`` got its quick look."""
+        self._bytes[page] = LOOKED
 
     def seen(self, page: int) -> None:
-        """``page`` was looked at."""
+        """``page`` got its thorough look, or needs none."""
         self._bytes[page] = SEEN

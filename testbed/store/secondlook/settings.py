@@ -13,6 +13,8 @@ class Settings:
 
     pointers: bool = True
     """Keep twins that differ in their pointers as differences."""
+    near_twins: bool = True
+    """Compress pages that resemble another one beside that."""
     recompress: bool = True
     """Compress the others once more, by zstd."""
     cold_seconds: float = 5.0

@@ -36,7 +36,7 @@ class Store:
 
     def __init__(self, folder=None, groups=("a", "a", "b"), **settings) -> None:
         self.folder, self.groups, self.clock = folder, groups, Clock()
-        self.settings = {"cold_seconds": 5.0, "recompress": False} | settings
+        self.settings = {"cold_seconds": 5.0, "near_twins": False, "recompress": False} | settings
         self.open()
 
     def open(self) -> None:
@@ -72,7 +72,7 @@ class Store:
 
     def look_at_all(self) -> None:
         """Until every page was cold and looked at."""
-        for _ in range(4):
+        for _ in range(5):
             self.clock.now += 6.0
             while self.look.wait() is not None:
                 self.look.step()
@@ -271,3 +271,34 @@ def test_what_zstd_sent_itself_is_left_alone():
     store.domains[0].store(1, 1, Encoding.ZSTD, zstandard.ZstdCompressor(level=3).compress(page))
     store.look_at_all()
     assert store.forms() == [Form.RECEIVED]
+
+
+def near(number: int, moved: dict[str, int]) -> bytes:
+    """A page that differs from its twins in a few bytes, too."""
+    page = bytearray(process_page(1, moved))
+    page[number * 64 : number * 64 + 9] = b"different"
+    return bytes(page)
+
+
+def test_pages_that_resemble_each_other_are_kept_beside_each_other(tmp_path):
+    store = Store(tmp_path, near_twins=True, recompress=True)
+    pages = [near(number, moved) for number, moved in enumerate(MOVES)]
+    rows = [store.put(number % 2, number, page) for number, page in enumerate(pages)]
+    before = store.table.payload_bytes
+    store.look_at_all()
+    assert store.forms().count(Form.NEAR_TWIN) == 3
+    assert store.table.payload_bytes < before * 0.5
+    store.reopen()
+    for number, (row, page) in enumerate(zip(rows, pages, strict=True)):
+        assert store.get(number % 2, number, row) == page
+    for number in range(4):
+        store.domains[number % 2].discard(number)
+    assert len(store.table) == 0
+
+
+def test_near_twins_can_be_left_out():
+    store = Store(recompress=True)
+    for number, moved in enumerate(MOVES):
+        store.put(0, number, near(number, moved))
+    store.look_at_all()
+    assert Form.NEAR_TWIN not in store.forms()

@@ -21,7 +21,9 @@ PAGES = 20
 
 @pytest.fixture(params=["native", "python"])
 def service(request, tmp_path):
-    look = Settings(recompress=False, cold_seconds=0.05, cpu_share=1.0, pages_per_second=1e6)
+    look = Settings(
+        near_twins=False, recompress=False, cold_seconds=0.05, cpu_share=1.0, pages_per_second=1e6
+    )
     config = make_config(tmp_path, engine=request.param)
     config = dataclasses.replace(config, second_look=look)
     edges = []
