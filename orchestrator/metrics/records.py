@@ -16,6 +16,7 @@ __all__ = [
     "Books",
     "DomainState",
     "EventRecord",
+    "FormState",
     "MarkRecord",
     "Peak",
     "Record",

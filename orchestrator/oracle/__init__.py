@@ -6,6 +6,7 @@ and nothing of the store's own code, whose work this package is to judge.
 ========== ====================================================================
 regions    the store's files: which domain keeps which payload under which slot
 encodings  payloads to pages
+forms      pages that the store keeps in another form than they were sent in
 swap_disk  pages on a domU's swap disk
 pointers   a page without where its pointers point to
 classes    pages that are equal, and pages that are equal but for their pointers

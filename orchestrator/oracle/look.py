@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.oracle.classes import class_numbers, exact_digests, pointer_digests
-from orchestrator.oracle.encodings import PAGE_SIZE, decode, encoded_length
+from orchestrator.oracle.encodings import PAGE_SIZE, encoded_length
 from orchestrator.oracle.regions import StorePages
 from orchestrator.oracle.swap_disk import written_pages
 
@@ -51,12 +51,14 @@ def look_at(
         InfrastructureError: a payload cannot be decompressed.
     """
     number = {name: index for index, name in enumerate(names)}
-    contents = [_pages(store)]
+    made = store.contents()
+    rows_of = {page: row for row, page in enumerate(made)}
+    contents = [_rows(made.values())]
     domain = [number[name] for name in store.domains]
-    length = [len(store.payloads[page]) for page in store.pages]
-    rows = list(store.pages)
+    length = [store.entries[page].length for page in store.pages]
+    rows = [rows_of[page] for page in store.pages]
     in_store = len(rows)
-    end = len(store.payloads)
+    end = len(made)
     for name, image in disks.items():
         held = {slot for slot, one in zip(store.slots, store.domains, strict=True) if one == name}
         found = written_pages(image, held)
@@ -79,7 +81,6 @@ def look_at(
     )
 
 
-def _pages(store: StorePages) -> NDArray[np.uint8]:
-    """Every payload's page, one a row."""
-    whole = b"".join(map(decode, store.encodings, store.payloads))
-    return np.frombuffer(whole, dtype=np.uint8).reshape(-1, PAGE_SIZE)
+def _rows(pages: Iterable[bytes]) -> NDArray[np.uint8]:
+    """The pages, one a row."""
+    return np.frombuffer(b"".join(pages), dtype=np.uint8).reshape(-1, PAGE_SIZE)

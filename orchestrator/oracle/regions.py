@@ -3,13 +3,17 @@
 ::
 
     header                JSON: layout, secret
-    entries               by page id: u64, offset u32, length u16, encoding u8, group u8
-    arena                 at 8 x offset: length u16, u16, page id u32; then the payload
+    entries               by page id: u64, offset u32, length u16, kind u8, group u8
+    arena                 at 8 x offset: length u16, u16, page id u32; then what is kept
     rows-<domid>-<epoch>  one a key: key u64 (times a secret odd number), u32, page id u32
 
-A row whose second half is not 0 holds a page, and nothing else says so. Row 0
-is none. Whatever does not fit together means that the copy is not of one
-moment: an error, as a figure from it would be wrong.
+An entry's length, and the low half of its kind, its encoding, are those of the payload
+that was sent. The high half is the form in which it is kept (``forms.py``); where that
+is not 0, the arena's length is another one.
+
+A row whose second half is not 0 holds a page, and nothing else says so. Row 0 is none.
+Whatever does not fit together means that the copy is not of one moment: an error, as a
+figure from it would be wrong.
 """
 
 from __future__ import annotations
@@ -25,11 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.errors import InfrastructureError
+from orchestrator.oracle.forms import Form, base_of, made_again
 
-__all__ = ["StorePages", "read_regions"]
+__all__ = ["KeptPage", "StorePages", "read_regions"]
 
 _LAYOUT = 1
 _GRANULE = 8
+_ENCODINGS = 16
 _OFFSET_BITS = 58
 """Of a key; what is above them is the number of the swap area."""
 _WORD = (1 << 64) - 1
@@ -40,12 +46,24 @@ _ENTRY = np.dtype(
         ("fingerprint", "<u8"),
         ("offset", "<u4"),
         ("length", "<u2"),
-        ("encoding", "u1"),
+        ("kind", "u1"),
         ("group", "u1"),
     ]
 )
 _ROW = np.dtype([("key", "<u8"), ("generation", "<u4"), ("page", "<u4")])
 _ROWS = re.compile(r"rows-([0-9]+)-([0-9a-f]{16})")
+
+
+@dataclass(frozen=True)
+class KeptPage:
+    """What the store keeps of one page."""
+
+    form: int
+    encoding: int
+    """Of the payload that was sent."""
+    length: int
+    """Of that payload; bytes."""
+    kept: bytes
 
 
 @dataclass(frozen=True)
@@ -57,13 +75,27 @@ class StorePages:
     slots: list[int]
     """Of each reference: its slot in that domain's swap area."""
     pages: list[int]
-    """Of each reference: its index in the payloads."""
-    payloads: list[bytes]
-    """Each kept once."""
-    encodings: list[int]
-    """Of each payload."""
+    """Of each reference: its page id."""
+    entries: dict[int, KeptPage]
+    """By page id: those that somebody holds, and those that others are kept beside."""
     lost: int
     """References whose page was damaged; they are not among the others."""
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of all entries."""
+        return sum(len(entry.kept) for entry in self.entries.values())
+
+    def contents(self) -> dict[int, bytes]:
+        """The page of each entry, by page id.
+
+        Raises:
+            InfrastructureError: an entry makes no page.
+        """
+        found: dict[int, bytes] = {}
+        for page, entry in sorted(self.entries.items(), key=lambda one: one[1].form >= Form.TWIN):
+            found[page] = made_again(entry.form, entry.encoding, entry.kept, found.__getitem__)
+        return found
 
 
 def read_regions(folder: Path, domids: Mapping[str, int]) -> StorePages:
@@ -89,11 +121,10 @@ def read_regions(folder: Path, domids: Mapping[str, int]) -> StorePages:
         domains += [name] * int(np.count_nonzero(kept))
         slots += _slots(name, keys[kept])
         reached += pages[kept].tolist()
-    numbers: dict[int, int] = {}
-    indices = [numbers.setdefault(page, len(numbers)) for page in reached]
-    payloads = [_payload(entries, arena, page) for page in numbers]
-    encodings = [int(entries[page]["encoding"]) for page in numbers]
-    return StorePages(domains, slots, indices, payloads, encodings, lost)
+    held = {page: _entry(entries, arena, page) for page in reached}
+    bases = {base_of(entry.form, entry.kept) for entry in held.values()} - {0}
+    held |= {page: _entry(entries, arena, page) for page in bases}
+    return StorePages(domains, slots, reached, held, lost)
 
 
 def _secret(folder: Path) -> bytes:
@@ -132,13 +163,15 @@ def _slots(name: str, keys: NDArray[np.uint64]) -> list[int]:
     return found
 
 
-def _payload(entries: NDArray[np.void], arena: bytes, page: int) -> bytes:
+def _entry(entries: NDArray[np.void], arena: bytes, page: int) -> KeptPage:
     if not 0 < page < len(entries):
         raise InfrastructureError(f"a row reaches page {page}, and there is none")
     entry = entries[page]
-    start, length = int(entry["offset"]) * _GRANULE, int(entry["length"])
+    start, sent = int(entry["offset"]) * _GRANULE, int(entry["length"])
+    form, encoding = divmod(int(entry["kind"]), _ENCODINGS)
     header = int.from_bytes(arena[start : start + _GRANULE], "little")
-    payload = arena[start + _GRANULE : start + _GRANULE + length]
-    if (header >> 32, header & 0xFFFF, len(payload)) != (page, length, length):
+    length = header & 0xFFFF
+    kept = arena[start + _GRANULE : start + _GRANULE + length]
+    if header >> 32 != page or len(kept) != length or (not form and length != sent):
         raise InfrastructureError(f"page {page} is not where its entry says")
-    return payload
+    return KeptPage(form, encoding, sent, kept)

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from orchestrator.metrics.records import PAGE_SIZE
+from orchestrator.metrics.records import PAGE_SIZE, FormState
 from orchestrator.oracle.ceiling import ceiling
 from orchestrator.results.manifest import SCHEMA_VERSION, Entry
 
@@ -130,6 +130,8 @@ class OracleFile(Entry):
     """By the store's own account."""
     counted: OracleTable
     """As the oracle counted in a copy of the store's files."""
+    forms: dict[str, FormState] = Field(default_factory=dict)
+    """What the store keeps in another form than it was sent in, by its own account."""
     domains: list[OracleDomain]
     pages: OraclePages
     memory: OracleMemory | None
@@ -151,7 +153,8 @@ class CeilingFigures(Entry):
     reduction: float | None
     """What the reduction would be if the store reached this with the pages that it has."""
     efficiency: float | None
-    """What the store saves / ``bytes``; null where there is nothing to save."""
+    """What the store saves by sharing / ``bytes``; null where there is nothing to save.
+    Pages that differ in their pointers count where these may differ."""
 
 
 class ResidentFigures(Entry):
@@ -196,7 +199,9 @@ class OracleFigures(Entry):
     payload_bytes: Count
     """What the store kept."""
     saved_bytes: Count
-    """The difference: by sharing."""
+    """By sharing of equal pages: the difference, less what the second look saved."""
+    twins_saved_bytes: Count = 0
+    """By keeping pages as what their pointers have moved by."""
     reduction: float | None
     """At this moment, as at the peak."""
     exact: CeilingFigures
@@ -209,13 +214,14 @@ def oracle_figures(seen: OracleFile) -> OracleFigures:
     pages = seen.pages
     in_store = [index for index, disk in enumerate(pages.on_disk) if not disk]
     charged = sum(pages.length[index] for index in in_store)
-    saved = max(charged - seen.table.payload_bytes, 0)
+    saved = max(charged - _shared_bytes(seen), 0)
+    twins = seen.forms["twin"].saved_bytes if "twin" in seen.forms else 0
     same = _sum_known([one.mark_same_filled_pages for one in seen.domains])
     disk = _sum_known([one.disk_pages for one in seen.domains])
     on_disk = len(pages.on_disk) - len(in_store)
     logical = None if same is None else (len(in_store) + same) * PAGE_SIZE
 
-    def figures(classes: Sequence[int]) -> CeilingFigures:
+    def figures(classes: Sequence[int], saved: int) -> CeilingFigures:
         most = ceiling(pages.domain, classes, pages.length)
         least = ceiling(
             *([column[i] for i in in_store] for column in (pages.domain, classes, pages.length))
@@ -244,8 +250,9 @@ def oracle_figures(seen: OracleFile) -> OracleFigures:
         payload_bytes=seen.table.payload_bytes,
         saved_bytes=saved,
         reduction=_reduction(logical, seen.table.payload_bytes),
-        exact=figures(pages.exact),
-        pointers=figures(pages.pointers),
+        twins_saved_bytes=max(twins, 0),
+        exact=figures(pages.exact, saved),
+        pointers=figures(pages.pointers, saved + max(twins, 0)),
         resident=_resident(seen.memory) if seen.memory else None,
     )
 
@@ -269,15 +276,20 @@ def oracle_problems(seen: OracleFile) -> Iterator[str]:
             f"the store says {seen.table.entries} of {seen.table.payload_bytes}"
         )
     least = {exact: length for _, disk, length, exact in rows if not disk}
-    if sum(least.values()) > seen.table.payload_bytes:
+    if sum(least.values()) > _shared_bytes(seen):
         yield (
             f"different pages take {sum(least.values())} bytes, more than the "
-            f"{seen.table.payload_bytes} that the store kept"
+            f"{_shared_bytes(seen)} that the store was sent of what it kept"
         )
     if len(set(zip(pages.exact, pages.pointers, strict=True))) != len(set(pages.exact)):
         yield "equal pages are not in one class of pages that differ in pointers only"
     if seen.memory is not None:
         yield from _memory_problems(seen.memory)
+
+
+def _shared_bytes(seen: OracleFile) -> int:
+    """Payload of the different pages as they were sent."""
+    return seen.table.payload_bytes + sum(one.saved_bytes for one in seen.forms.values())
 
 
 def _memory_problems(memory: OracleMemory) -> Iterator[str]:

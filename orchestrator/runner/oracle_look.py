@@ -243,9 +243,8 @@ class OracleLook:
             compressor=self.compressor,
             lost_pages=store.lost,
             table=OracleTable(entries=table["entries"], payload_bytes=table["payload_bytes"]),
-            counted=OracleTable(
-                entries=len(store.payloads), payload_bytes=sum(map(len, store.payloads))
-            ),
+            forms=table["forms"],
+            counted=OracleTable(entries=len(store.entries), payload_bytes=store.kept_bytes),
             domains=[self._domain(one, held) for one in domains],
             pages=OraclePages(
                 domain=look.domain,

@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from orchestrator.errors import InfrastructureError
 from orchestrator.oracle import ceiling, look_at, read_regions
 from orchestrator.oracle.encodings import decode, encoded_length
+from orchestrator.oracle.forms import Form, made_again
 from testbed.still.files import copy_files
 from testbed.store.domain import Domain, pack_key
 from testbed.store.protocol import Encoding
+from testbed.store.secondlook.look import SecondLook
+from testbed.store.secondlook.settings import Settings
 from testbed.store.state import Life, State
 from testbed.store.table import SharingTable
 from tests.unit.oracle.planted import PAGE, compressed, page
@@ -69,14 +72,52 @@ def test_every_reference_is_found_with_its_slot_and_its_page(kept):
     while kept.table.tidy(64, idle=True):
         pass
     store = read_regions(kept.copy(), DOMIDS)
-    pages = [decode(*both) for both in zip(store.encodings, store.payloads, strict=True)]
+    pages = store.contents()
     found = {
         (name, slot): pages[index]
         for name, slot, index in zip(store.domains, store.slots, store.pages, strict=True)
     }
     assert found == wanted
-    assert sum(map(len, store.payloads)) == kept.table.payload_bytes
+    assert store.kept_bytes == kept.table.payload_bytes
     assert store.lost == 0
+
+
+def test_pages_that_the_second_look_keeps_smaller_are_made_again(kept):
+    wanted = {}
+    for slot in range(1, 60):
+        name = list(DOMIDS)[slot % 2]
+        content = bytearray(page(slot % 9, shift=slot))
+        if slot % 4 == 0:  # it resembles its twins, and is none
+            content[slot * 8 : slot * 8 + 8] = b"another!"
+        kept.store(name, slot, bytes(content))
+        wanted[name, slot] = bytes(content)
+    second = SecondLook(kept.table, Settings())
+    for thorough in (False, True):
+        for one in range(1, kept.table.records.ids.end):
+            second.look(one, thorough=thorough)
+    for slot in range(1, 12):  # bases among them, which their differences still need
+        for name in DOMIDS:
+            kept.domains[name].discard(pack_key(0, slot))
+            wanted.pop((name, slot), None)
+    forms = [entry.form for entry in read_regions(kept.copy(), DOMIDS).entries.values()]
+    assert {Form.TWIN, Form.NEAR_TWIN, Form.RECOMPRESSED} <= set(forms)
+    store, seen = look(kept)
+    pages = store.contents()
+    found = {
+        (name, slot): pages[number]
+        for name, slot, number in zip(store.domains, store.slots, store.pages, strict=True)
+    }
+    assert found == wanted
+    assert (len(store.entries), store.kept_bytes) == (len(kept.table), kept.table.payload_bytes)
+    charged = sum(one.charged_bytes for one in kept.domains.values())
+    assert sum(seen.length) == charged
+    assert len(set(seen.pointers)) < len(set(seen.exact))
+
+
+def test_what_is_kept_of_no_page_is_an_error():
+    for form, kept in ((7, b"x" * 20), (1, b"\0" * 20), (2, b"\0" * 8 + b"\1\0\5" + b"\0" * 9)):
+        with pytest.raises(InfrastructureError):
+            made_again(form, Encoding.LZ4, kept, {0: page(1)}.__getitem__)
 
 
 def test_the_ceiling_of_equal_pages_is_what_the_store_saves(kept):

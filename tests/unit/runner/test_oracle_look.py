@@ -19,6 +19,7 @@ from orchestrator.runner.oracle_look import Moment, OracleLook
 from orchestrator.workloads import CompileResult
 from testbed.still.files import copy_files
 from testbed.store.domain import Domain, pack_key
+from testbed.store.figures import table_figures
 from testbed.store.protocol import Encoding
 from testbed.store.state import Life, State
 from testbed.store.table import SharingTable
@@ -113,7 +114,7 @@ class Stillness:
         return Held(
             dom0_seconds=112.25,
             stats={
-                "table": {"entries": len(self.table), "payload_bytes": self.table.payload_bytes},
+                "table": table_figures(self.table, {"arena": 0}),
                 "domains": {
                     name: {"references": len(books), "charged_bytes": books.charged_bytes}
                     for name, books in self.books.items()
