@@ -68,9 +68,16 @@ def test_domains_get_the_same_pages_back_from_less_memory(service):
         if response.encoding == Encoding.LZ4:
             kept = lz4.block.decompress(kept, uncompressed_size=4096)
         assert kept == page_of(number, domain)
+    again = lz4.block.compress(page_of(0, 1), store_size=False)
+    assert frontends[0].store(PAGES, again).status == Status.OKAY
+    assert len(service.store.table) == 2 * PAGES
+    assert frontends[0].load(PAGES, rows[0, 0])[0].status == Status.ENOENT
     stats = service.store.stats()
     assert stats["second_look"]["cpu_seconds"] > 0
     assert stats["memory"]["second_look"] > 0
+    for frontend in frontends:
+        frontend.invalidate(*((0, number, 1) for number in range(PAGES + 1)))
+    assert service.store.table.payload_bytes == service.store.table.arena.payload_bytes == 0
     for name, frontend in zip(("domU1", "domU2"), frontends, strict=True):
         service.edge.disconnect(name, "end of the test")
         frontend.close()
