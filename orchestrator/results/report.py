@@ -12,6 +12,7 @@ from statistics import median
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from orchestrator.metrics.forms import form_curves
 from orchestrator.metrics.series import figure2_curves
 from orchestrator.results.baseline_table import COLUMNS, baseline_rows, compares_swaps
 from orchestrator.results.build import build_summary
@@ -23,6 +24,7 @@ from orchestrator.results.charts import (
     histogram_svg,
 )
 from orchestrator.results.folder import write_atomically
+from orchestrator.results.forms_chart import forms_svg
 from orchestrator.results.oracle_chart import ceiling_svg
 from orchestrator.results.outcome import VariantFile
 from orchestrator.results.paper import PAPER
@@ -152,6 +154,7 @@ def report_html(run: Run, summary: Summary) -> str:
         domains=_domains(summary.variants),
         counters=_counter_names(summary.variants),
         second_look_parts=SECOND_LOOK_PARTS,
+        forms=_forms(run, summary),
         looked_at=looked_at,
         ceiling=_svg(ceiling_svg(looked_at)) if looked_at else "",
     )
@@ -169,6 +172,15 @@ def _pictures(run: Run, summary: Summary) -> dict[str, Markup]:
             decomposition_svg([one for one in summary.variants if one.logical_bytes])
         ),
     }
+
+
+def _forms(run: Run, summary: Summary) -> Markup | None:
+    """What is kept by form over time, where there was a second look."""
+    looked = [one for one in summary.variants if any(getattr(one, n) for n in SECOND_LOOK_PARTS)]
+    curves = {
+        one.title or one.name: form_curves(run.samples_of(one.name).samples) for one in looked
+    }
+    return _svg(forms_svg(curves)) if curves else None
 
 
 def _fault_rows(variant: str, file: VariantFile) -> Iterator[FaultRow]:
