@@ -10,10 +10,11 @@ only finds the candidate: the comparison decides. It also tells damaged
 memory from a good page when the page is read again.
 
 What is kept of a page may be changed later into another form (``forms.py``),
-as long as the page can be made of it: an entry's fingerprint, length and
-encoding stay those of the payload that was sent, and so does what its holders
-are charged. A page that others are kept as differences from, their *base*, is
-held by these as by one more domain.
+as long as the page can be made of it: an entry's length and encoding stay those
+of the payload that was sent, and so does what its holders are charged. No payload
+is compared with such a page: that would take longer than to keep a new one, and a
+domU could tell by the clock that somebody has it. A page that others are kept
+beside, their *base*, is held by these as by one more domain.
 
 Records and blocks lie in regions that outlive the process. Everything else,
 sharers, members and the index, is derived from the domains' rows: see
@@ -39,7 +40,7 @@ from testbed.store.hashindex import HashIndex
 from testbed.store.layout import TableState
 from testbed.store.members import Member
 from testbed.store.protocol import MIN_PAYLOAD, PAGE_SIZE, Encoding
-from testbed.store.rebuild import Rebuilder, Undecodable, decode
+from testbed.store.rebuild import Rebuilder
 from testbed.store.rekept import Rekept
 from testbed.store.secondlook.recent import Recent
 from testbed.store.state import State
@@ -136,8 +137,8 @@ class SharingTable:
             if (
                 self._lengths[page] == length
                 and self.records.groups[page] == group
-                and self.records.encoding(page) == encoding
-                and self._is_kept(page, encoding, payload)
+                and self.records.kinds[page] == encoding
+                and self.arena.get(self._offsets[page], length) == payload
             ):
                 self.table_state.shared_hits += 1
                 break
@@ -351,15 +352,6 @@ class SharingTable:
     def seed_of(self, page: int) -> int:
         """Secret seed of the digests of whole pages of the group of ``page``."""
         return self.seed(self.records.groups[page], WHOLE_PAGE)
-
-    def _is_kept(self, page: int, encoding: int, payload: bytes) -> bool:
-        """Whether ``page``, of the same length and encoding, was sent as this payload."""
-        if self.records.form(page) == Form.RECEIVED:
-            return self.arena.get(self._offsets[page], len(payload)) == payload
-        try:
-            return self.rebuilder.content(page) == decode(encoding, payload)
-        except (DamagedPage, Undecodable):
-            return False
 
     def _hold_base(self, base: int) -> None:
         """One more difference from ``base``."""

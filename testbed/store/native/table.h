@@ -46,7 +46,6 @@ static inline uint64_t fingerprint(const void *payload, uint32_t length, uint64_
 	return XXH3_64bits_withSeed(payload, length, seed);
 }
 
-#define ENCODING_OF(kind)	((kind) & 0x0f)
 #define FORM_OF(kind)		((kind) >> 4)	/* 0: as the domU sent it */
 
 /* What a payload is to the table, and the index's slot for it if it is new. */
@@ -54,7 +53,6 @@ struct lookup {
 	uint64_t fingerprint;
 	uint32_t page;		/* that has the same bytes, or 0 */
 	uint32_t slot;
-	int unsure;		/* a page that is not kept as it was sent may be the same */
 };
 
 static inline struct lookup table_find(const struct table_state *table, uint32_t group,
@@ -70,12 +68,6 @@ static inline struct lookup table_find(const struct table_state *table, uint32_t
 	while ((page = index->slots[found.slot])) {
 		const struct entry *entry = entry_of(table, page);
 
-		if (entry->length == length && entry->group == group &&
-		    ENCODING_OF(entry->kind) == encoding && FORM_OF(entry->kind) &&
-		    entry->fingerprint == found.fingerprint) {
-			found.unsure = 1;
-			break;
-		}
 		if (entry->length == length && entry->group == group &&
 		    entry->kind == encoding &&
 		    block_is_inside(table->arena, entry->offset, length) &&
@@ -96,8 +88,6 @@ static inline int table_may_take(const struct table_state *table,
 {
 	uint32_t page = found->page;
 
-	if (found->unsure)
-		return 0;
 	if (!page) {
 		page = ids_next(table->entries);
 		if (!page || page >= table->nr_sharers || !index_has_room(table->index) ||

@@ -176,8 +176,6 @@ class SecondLook:
         table = self._table
         seed = table.seed(table.records.groups[page], _MASKED)
         masked = table.rebuilder.twins.mask(content, seed)
-        if not masked.pointers:
-            return False
         for base, known in self._bases(page, self._twins, masked.digest):
             runs = table.rebuilder.twins.runs(known, content, table.kept_length(page))
             if runs is None:

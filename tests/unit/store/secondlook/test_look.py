@@ -67,14 +67,17 @@ def test_a_page_that_is_used_is_left_alone(store):
     assert Form.TWIN in store.forms()
 
 
-def test_an_equal_payload_still_finds_a_page_that_is_kept_as_a_difference(store):
+def test_an_equal_payload_is_a_new_page_until_it_is_cold_itself(store):
+    """To compare it with what is kept otherwise would take time that a domU could measure."""
     store.put(0, 1, process_page(1, MOVES[0]))
     store.put(1, 1, process_page(1, MOVES[1]))
     store.look_at_all()
     row = store.put(0, 2, process_page(1, MOVES[1]))
-    assert len(store.table) == 2
+    assert len(store.table) == 3
     assert store.get(0, 2, row) == process_page(1, MOVES[1])
-    assert problems(store.table, store.domains) == []
+    store.look_at_all()
+    assert store.forms().count(Form.TWIN) == 2
+    assert store.get(0, 2, row) == process_page(1, MOVES[1])
 
 
 def test_a_base_outlives_its_last_holder_while_a_difference_needs_it(store):
@@ -178,9 +181,9 @@ def test_a_page_without_a_twin_is_compressed_once_more():
     assert store.get(0, 1, row) == page
     assert store.domains[0].charged_bytes == before
     again = store.put(1, 1, page)
-    assert len(store.table) == 1
-    assert store.get(1, 1, again) == page
     store.look_at_all()
+    assert store.forms() == [Form.RECOMPRESSED, Form.TWIN]
+    assert store.get(1, 1, again) == page
     for domain in store.domains[:2]:
         domain.discard(1)
     assert store.table.payload_bytes == 0
