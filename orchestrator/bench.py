@@ -3,7 +3,8 @@
 Wall seconds from the start to both domUs on SSH, then one domU's pages through
 the store and back: requests a second, and latencies as the domU sees them. Then,
 in dom0 alone, how long the store takes for a page that it has already and for a
-new one: what a domU could tell by the clock.
+new one, and for pages that its second look keeps smaller: what a domU could tell by
+the clock.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -64,6 +66,8 @@ def run_bench(progress: Progress, results: Path) -> None:
             figures |= _page_stream(machine, parts)
         with progress.phase("pages that the store has, and new ones"):
             figures |= _hit_and_miss(machine, parts)
+        with progress.phase("pages that the second look keeps smaller"):
+            figures |= _kept(machine)
         folder.note_machine("bench", machine.qemu_argv)
         folder.update_manifest(benchmark=figures)
     progress.console.print(_table(figures))
@@ -96,13 +100,30 @@ def _hit_and_miss(machine: Machine, parts: Parts) -> Figures:
     ssh, deadline = machine.dom0.ssh, Deadline.after(STREAM_SECONDS)
     library = build_front_library(parts.context).path
     ssh.write_file(FRONT_LIBRARY, library.read_bytes(), deadline=deadline)
-    command = f"PYTHONPATH=/payload python3 -m testbed.timing.hitmiss --front {FRONT_LIBRARY}"
-    found = json.loads(ssh.run(command, deadline=deadline).stdout)
+    found = _timed(machine, "hitmiss", deadline)
     return {
         f"store_{kind}_{figure}_microseconds": value
         for kind, distribution in found.items()
         for figure, value in distribution.items()
     }
+
+
+def _kept(machine: Machine) -> Figures:
+    """The same of LOAD and STORE for each form in which a page is kept."""
+    found = _timed(machine, "kept", Deadline.after(STREAM_SECONDS))
+    return {
+        f"{what}_of_{form}_{figure}_microseconds": value
+        for form, kinds in found.items()
+        for what, distribution in kinds.items()
+        for figure, value in distribution.items()
+    }
+
+
+def _timed(machine: Machine, program: str, deadline: Deadline) -> dict[str, Any]:
+    """What one of ``testbed.timing``'s programs prints in dom0."""
+    command = f"PYTHONPATH=/payload python3 -m testbed.timing.{program} --front {FRONT_LIBRARY}"
+    found: dict[str, Any] = json.loads(machine.dom0.ssh.run(command, deadline=deadline).stdout)
+    return found
 
 
 def _figures(name: str, latency: LatencyFigures | None) -> Figures:
