@@ -6,14 +6,13 @@ from typing import Protocol
 
 import lz4.block
 import xxhash
-import zstandard
 
 from testbed.store.errors import DamagedPage
 from testbed.store.forms import Difference, Form, Malformed, Recompressed, unpack
 from testbed.store.protocol import PAGE_SIZE, Encoding
 from testbed.store.secondlook.shifts import Unshiftable
 from testbed.store.secondlook.twins import PythonTwins, Twins
-from testbed.store.secondlook.zstd import Zstd, ZstdError
+from testbed.store.secondlook.zstd import Zstd, ZstdError, unzip_stranger
 
 __all__ = ["Kept", "Rebuilder", "Undecodable", "Unmakable", "decode"]
 
@@ -47,12 +46,12 @@ def decode(encoding: int, payload: bytes) -> bytes:
         if encoding == Encoding.LZ4:
             page = lz4.block.decompress(payload, uncompressed_size=PAGE_SIZE)
         elif encoding == Encoding.ZSTD:
-            page = zstandard.ZstdDecompressor().decompress(payload, max_output_size=PAGE_SIZE)
+            page = unzip_stranger(payload)
         elif encoding == Encoding.RAW:
             page = payload
         else:
             raise Undecodable(f"encoding {encoding}")
-    except (lz4.block.LZ4BlockError, zstandard.ZstdError, MemoryError) as error:
+    except (lz4.block.LZ4BlockError, ZstdError) as error:
         raise Undecodable(str(error)) from error
     if len(page) != PAGE_SIZE:
         raise Undecodable(f"a page of {len(page)} bytes")

@@ -15,12 +15,14 @@ import zstandard
 
 from testbed.store.protocol import PAGE_SIZE
 
-__all__ = ["Zstd", "ZstdError"]
+__all__ = ["Zstd", "ZstdError", "unzip_stranger"]
 
 ZstdError = zstandard.ZstdError
 _WINDOW_BITS = 12
 """Of a page; and one more for the page that is known beside it."""
 _FORMAT = zstandard.FORMAT_ZSTD1_MAGICLESS
+_MAGIC = zstandard.MAGIC_NUMBER.to_bytes(4, "little")
+_UNTOLD = -1
 
 
 class Zstd:
@@ -37,6 +39,7 @@ class Zstd:
 
     def unzip(self, frame: bytes) -> bytes:
         """The page of a frame; raises ``ZstdError``."""
+        _refuse_lengths(_MAGIC + frame, 0)
         return self._unzip.decompress(frame, max_output_size=PAGE_SIZE)
 
     def zip_beside(self, known: bytes, page: bytes) -> bytes:
@@ -48,8 +51,25 @@ class Zstd:
 
     def unzip_beside(self, known: bytes, frame: bytes) -> bytes:
         """The page of such a frame; raises ``ZstdError``."""
+        _refuse_lengths(_MAGIC + frame, 0)
         decompressor = zstandard.ZstdDecompressor(dict_data=_raw(known), format=_FORMAT)
         return decompressor.decompress(frame, max_output_size=PAGE_SIZE)
+
+
+def unzip_stranger(payload: bytes) -> bytes:
+    """The page of a frame that a domU has sent; raises ``ZstdError``."""
+    _refuse_lengths(payload, PAGE_SIZE)
+    return zstandard.ZstdDecompressor().decompress(payload, max_output_size=PAGE_SIZE)
+
+
+def _refuse_lengths(frame: bytes, most: int) -> None:
+    """Of a frame that tells its length, the library makes so much, whatever is asked for.
+
+    Raises ``ZstdError`` where that is more than ``most`` bytes.
+    """
+    length = zstandard.frame_content_size(frame)
+    if length != _UNTOLD and length > most:
+        raise ZstdError(f"a frame of {length} bytes")
 
 
 def _raw(known: bytes) -> zstandard.ZstdCompressionDict:

@@ -9,7 +9,9 @@ from testbed.store.errors import DamagedPage
 from testbed.store.figures import Peak
 from testbed.store.forms import Form
 from testbed.store.protocol import Encoding
+from testbed.store.rebuild import Undecodable, decode
 from testbed.store.secondlook.look import worth_it
+from testbed.store.secondlook.zstd import Zstd, ZstdError
 from testbed.store.table import SharingTable
 from testbed.store.verification import problems
 from tests.unit.store.secondlook.bench import MOVES, Store, near
@@ -231,3 +233,15 @@ def test_near_twins_can_be_left_out():
         store.put(0, number, near(number, moved))
     store.look_at_all()
     assert Form.NEAR_TWIN not in store.forms()
+
+
+def test_a_payload_that_promises_more_than_a_page_is_not_decompressed():
+    """zstandard makes what a frame's header says, whatever is asked for at the most."""
+    bomb = zstandard.ZstdCompressor().compress(bytes(64 << 20))
+    assert len(bomb) < 4096
+    with pytest.raises(Undecodable, match="67108864 bytes"):
+        decode(Encoding.ZSTD, bomb)
+    with pytest.raises(ZstdError):
+        Zstd().unzip(bomb[4:])
+    with pytest.raises(ZstdError):
+        Zstd().unzip_beside(bytes(4096), bomb[4:])
