@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 __all__ = ["Budget"]
 
+_MOMENT = 1e-6
+"""Seconds: less is none."""
 _SAVED_SECONDS = 0.25
 """Of idle time for which it may make up later."""
 
@@ -38,7 +40,8 @@ class Budget:
         for at, rate in enumerate(self._rates):
             self._left[at] = min(self._most[at], self._left[at] + passed * rate)
         owed = (0.0 - self._left[0], 1.0 - self._left[1])
-        return max(0.0, *(one / rate for one, rate in zip(owed, self._rates, strict=True)))
+        wait = max(one / rate for one, rate in zip(owed, self._rates, strict=True))
+        return wait if wait > _MOMENT else 0.0
 
     @contextmanager
     def page(self) -> Iterator[None]:
