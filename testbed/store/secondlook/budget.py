@@ -1,4 +1,8 @@
-"""How much of dom0's CPU the second look may take."""
+"""How much of dom0's CPU the second look may take.
+
+By a clock on the wall, which is read without a system call: time for which dom0
+does not run counts too, so it is a share at the most.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +26,15 @@ class Budget:
         cpu_share: float,
         pages_per_second: float,
         clock: Callable[[], float] = time.monotonic,
-        cpu_clock: Callable[[], float] = time.thread_time,
     ) -> None:
-        """``cpu_share`` of one CPU; both clocks count seconds."""
+        """``cpu_share`` of one CPU; ``clock`` counts seconds."""
         self._rates = (cpu_share, pages_per_second)
         self._most = (cpu_share * _SAVED_SECONDS, max(1.0, pages_per_second * _SAVED_SECONDS))
         self._left = [0.0, 0.0]
-        self._clock, self._cpu_clock = clock, cpu_clock
+        self._clock = clock
         self._then = clock()
         self.spent_seconds = 0.0
-        """Of CPU time, in all."""
+        """In all."""
 
     def wait(self) -> float:
         """Seconds until the next page may be looked at; 0 for now."""
@@ -45,12 +48,12 @@ class Budget:
 
     @contextmanager
     def page(self) -> Iterator[None]:
-        """Counts one page, and the CPU time that is used inside."""
-        began = self._cpu_clock()
+        """Counts one page, and the time that is spent inside."""
+        began = self._clock()
         try:
             yield
         finally:
-            spent = self._cpu_clock() - began
+            spent = self._clock() - began
             self.spent_seconds += spent
             self._left[0] -= spent
             self._left[1] -= 1.0

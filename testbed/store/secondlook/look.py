@@ -75,7 +75,7 @@ class SecondLook:
 
     def figures(self) -> dict[str, object]:
         """What it did and what that took since the store started."""
-        return {"outcomes": dict(self.outcomes), "cpu_seconds": self.budget.spent_seconds}
+        return {"outcomes": dict(self.outcomes), "seconds": self.budget.spent_seconds}
 
     def wait(self) -> float | None:
         """Seconds until ``step`` may be called; None while no page is cold.
