@@ -95,5 +95,21 @@ def test_it_waits_while_there_is_work(service, monkeypatch):
     frontend.close()
 
 
+def test_both_engines_note_which_pages_are_used(service):
+    frontend = connected(service, "domU1")
+    row = frontend.store(1, lz4.block.compress(page_of(1, 0), store_size=False)).page_id
+    recent = service.store.table.recent
+    for _ in range(2):
+        recent.age()
+    assert recent.next_cold(1, 2) == 1
+    assert frontend.load(1, row)[0].status == Status.OKAY
+    assert not recent.next_cold(1, 2)
+    for _ in range(2):
+        recent.age()
+    assert recent.next_cold(1, 2) == 1
+    service.edge.disconnect("domU1", "end of the test")
+    frontend.close()
+
+
 def look_outcomes(service: Service) -> dict[str, int]:
     return service.store.stats()["second_look"]["outcomes"]
