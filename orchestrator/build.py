@@ -9,9 +9,10 @@ from pathlib import Path
 from orchestrator import preflight
 from orchestrator.artifacts import BuildContext, Cache, build_all
 from orchestrator.artifacts.cache import Artifact
+from orchestrator.artifacts.domu_image import ImageChoice, choose_builder
 from orchestrator.artifacts.kernel import build_kernel
 from orchestrator.errors import UserError
-from orchestrator.experiment import Variant
+from orchestrator.experiment import DomuImage, Variant
 from orchestrator.machine import DEFAULT_KERNEL, MachineDescription
 from orchestrator.parts import Parts
 from orchestrator.progress import Progress
@@ -20,13 +21,17 @@ __all__ = ["build_parts", "with_patches"]
 
 
 def build_parts(
-    progress: Progress, kernels: Iterable[str] = (), machines: Iterable[MachineDescription] = ()
+    progress: Progress,
+    kernels: Iterable[str] = (),
+    machines: Iterable[MachineDescription] = (),
+    image: DomuImage | None = None,
 ) -> Parts:
     """Build what is not in the cache; the kernel beside the images.
 
     Args:
         kernels: further variants of the kernel, for domUs.
         machines: that are to run, one at a time; for their memory.
+        image: what makes the domUs' images; by what this machine has, where left out.
 
     Raises:
         UserError: a program, memory or disk is missing, or the series is wrong.
@@ -39,8 +44,15 @@ def build_parts(
             machine_memory=largest << 20, folders=[(cache.root, preflight.BUILD_DISK_BYTES)]
         )
     context = BuildContext(cache, log=progress.log)
+
+    def tell(line: str) -> None:
+        progress.console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+    wanted = image or DomuImage()
+    choice = ImageChoice(wanted.builder, wanted.toolchain)
+    builder = choose_builder(context, choice, tell=tell, on_line=progress.log)
     with progress.phase("kernel, Xen, images, toolchain, workload"):
-        artifacts = build_all(context, on_line=progress.log)
+        artifacts = build_all(context, domu=builder, on_line=progress.log)
     others: dict[str, Artifact] = {}
     for name in sorted(set(kernels) - {DEFAULT_KERNEL}):
         with progress.phase(f"kernel variant {name}"):

@@ -32,6 +32,22 @@ app = typer.Typer(
 )
 
 ResultsOption = Annotated[Path, typer.Option("--results", help="Where runs are kept.")]
+BuilderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--image-builder",
+        metavar="NAME",
+        help="Of the domUs' images: buildroot, debian or auto (Buildroot where there is a tree).",
+    ),
+]
+ToolchainOption = Annotated[
+    str | None,
+    typer.Option(
+        "--buildroot-toolchain",
+        metavar="NAME",
+        help="Buildroot's compiler: bootlin, a download; or debian, with Debian's sources.",
+    ),
+]
 RESULTS = Path("results")
 EXIT_OF_VERDICT = {"OK": 0, "INFRA_FAILED": 3, "INVALID": 5}
 GUEST_FAILED = 4
@@ -49,12 +65,17 @@ def main() -> None:
 
 
 @app.command()
-def build() -> None:
+def build(
+    image_builder: BuilderOption = None,
+    buildroot_toolchain: ToolchainOption = None,
+) -> None:
     """Build the artifacts: kernel, Xen, images, disks. What is in the cache is not built again."""
     from orchestrator.build import build_parts
+    from orchestrator.experiment import DomuImage
 
+    image = DomuImage().as_asked(image_builder, buildroot_toolchain)
     with Progress.of_command("build") as progress:
-        for name, artifact in build_parts(progress).artifacts.all.items():
+        for name, artifact in build_parts(progress, image=image).artifacts.all.items():
             line = f"  {name:12} {artifact.key[:16]}  {artifact.path}"
             progress.console.print(line, soft_wrap=True, highlight=False)
 
@@ -73,6 +94,8 @@ def run(
         list[str] | None,
         typer.Option("--variant", metavar="NAME", help="Run this variant alone; may be repeated."),
     ] = None,
+    image_builder: BuilderOption = None,
+    buildroot_toolchain: ToolchainOption = None,
 ) -> None:
     """Run an experiment: build what is missing, boot, measure, report."""
     from orchestrator.experiment import load_experiment, shipped_or_given
@@ -83,6 +106,8 @@ def run(
     loaded = load_experiment(file)
     if variant:
         loaded = loaded.only(variant)
+    image = loaded.domu.image.as_asked(image_builder, buildroot_toolchain)
+    loaded = loaded.with_image(image)
     with Progress.of_command("run") as progress:
         folder, summary = run_experiment(loaded, file, results, progress, resume=resume, anew=anew)
         progress.console.print(result_table(summary))

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.artifacts.cache import Artifact
 from orchestrator.artifacts.context import BuildContext
-from orchestrator.artifacts.debian import debian_tree
+from orchestrator.artifacts.debian import debian_tree, tree_versions
 from orchestrator.artifacts.dom0_image import build_dom0_image
 from orchestrator.artifacts.domu_image import DebianDomuImage, DomuImageBuilder
 from orchestrator.artifacts.kernel import build_kernel, load_variant
@@ -108,21 +108,19 @@ def build_all(
             workload=workload,
             ring=ring,
             keys=keys,
-            inputs=_versions(context),
+            inputs=_versions(context, builder),
         )
 
 
-def _versions(context: BuildContext) -> dict[str, str]:
+def _versions(context: BuildContext, builder: DomuImageBuilder) -> dict[str, str]:
     """The packages that decide the results, by name."""
     found = {"linux-source-6.1": source_tarball()[1]}
     wanted = {
         "xen": ("xen-hypervisor-4.17-arm64",),
         "dom0": ("xen-utils-4.17", "python3.11", "python3-lz4", "python3-xxhash"),
-        "domu": ("busybox-static", "dropbear-bin"),
         "toolchain": ("gcc-12", "binutils", "make", "libc6"),
     }
     for tree, names in wanted.items():
-        lines = debian_tree(context, tree).path.read_text().splitlines()
-        versions = dict(line.split("\t", 1) for line in lines)
+        versions = tree_versions(debian_tree(context, tree))
         found |= {f"{tree}/{name}": versions[name] for name in names if name in versions}
-    return found
+    return found | {f"domu/{name}": version for name, version in builder.versions(context).items()}

@@ -21,7 +21,14 @@ from orchestrator.artifacts.context import BuildContext, read_list
 from orchestrator.commands import run
 from orchestrator.errors import UserError
 
-__all__ = ["AptSource", "debian_tree", "installed_version", "parse_sources", "unpack"]
+__all__ = [
+    "AptSource",
+    "debian_tree",
+    "installed_version",
+    "parse_sources",
+    "tree_versions",
+    "unpack",
+]
 
 _INDEX_FORMAT = "$(CREATED_BY)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)|$(CODENAME)"
 _LEFT_OUT = ("usr/share/doc/*", "usr/share/man/*", "usr/share/locale/*", "usr/share/info/*")
@@ -113,6 +120,11 @@ def debian_tree(
         main="packages.tsv",
         deadline=context.deadline,
     )
+
+
+def tree_versions(tree: Artifact) -> dict[str, str]:
+    """Every package of a tree and its version."""
+    return dict(line.split("\t", 1) for line in tree.path.read_text().splitlines())
 
 
 def _extract(context: BuildContext, packages: Sequence[str], folder: Path) -> None:

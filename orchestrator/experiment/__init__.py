@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.experiment.domu import Domu, DomuImage
 from orchestrator.experiment.faults import Fault, FaultKind
 from orchestrator.experiment.load import load_experiment, shipped_experiments, shipped_or_given
 from orchestrator.experiment.model import (
@@ -18,6 +19,8 @@ from orchestrator.experiment.workload import Mix, Shares, Workload, WorkloadKind
 
 __all__ = [
     "Domain",
+    "Domu",
+    "DomuImage",
     "Experiment",
     "Fault",
     "FaultKind",

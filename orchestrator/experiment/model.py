@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from orchestrator.errors import UserError
+from orchestrator.experiment.domu import Domu, DomuImage
 from orchestrator.experiment.oracle import Oracle
 from orchestrator.experiment.table import KernelArguments, Name, Table
 from orchestrator.experiment.variant import Variant
@@ -114,6 +115,7 @@ class Experiment(Table):
     workload: Workload
     variant: Variants
     domain: Domains
+    domu: Domu = Domu()
     store: Store = Store()
     statistics: Statistics = Statistics()
     limits: Limits = Limits()
@@ -189,6 +191,10 @@ class Experiment(Table):
             )
         kept = tuple(variant for variant in self.variant if variant.name in names)
         return self.model_copy(update={"variant": kept})
+
+    def with_image(self, image: DomuImage) -> Experiment:
+        """The same experiment with domU images made otherwise."""
+        return self.model_copy(update={"domu": self.domu.model_copy(update={"image": image})})
 
     @property
     def domains(self) -> tuple[Domain, ...]:

@@ -48,7 +48,7 @@ def run_experiment(
     # a bad shape is known at once
     machines = [describe_machine(experiment, variant) for variant in experiment.variants]
     kernels = [variant.base_kernel for variant in experiment.variants]
-    parts = build_parts(progress, kernels, machines)
+    parts = build_parts(progress, kernels, machines, experiment.domu.image)
     parts = with_patches(parts, experiment.variants, patches, progress)
     manifest = manifest_of(experiment, file, parts)
     resumed = None

@@ -5,14 +5,16 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from orchestrator.artifacts.assembly import assemble, authorize, recipe_inputs
+from orchestrator.artifacts.assembly import assemble, recipe_inputs
 from orchestrator.artifacts.cache import Artifact
 from orchestrator.artifacts.context import BuildContext
-from orchestrator.artifacts.debian import debian_tree
-from orchestrator.artifacts.ext4 import make_ext4
+from orchestrator.artifacts.debian import debian_tree, tree_versions
+from orchestrator.artifacts.domu_image.finish import IMAGE, finish_image, finish_inputs
 from orchestrator.artifacts.keys import client_key
 
 __all__ = ["DebianDomuImage"]
+
+_PACKAGES = ("busybox-static", "dropbear-bin")
 
 
 class DebianDomuImage:
@@ -29,16 +31,12 @@ class DebianDomuImage:
             with tempfile.TemporaryDirectory(dir=folder) as scratch:
                 root = Path(scratch)
                 assemble(context, "domu", tree, root)
-                authorize(root, key.public)
-                make_ext4(
-                    folder / "domu.ext4",
-                    root,
-                    label="domu",
-                    log=context.log,
-                    deadline=context.deadline.within(120),
-                )
+                finish_image(context, root, key, folder)
 
-        inputs = recipe_inputs(context, "domu", tree) | {"key": key.digest, "builder": self.name}
-        return context.cache.get(
-            "domu-image", inputs, build, main="domu.ext4", deadline=context.deadline
-        )
+        inputs = recipe_inputs(context, "domu", tree) | finish_inputs(key, self.name)
+        return context.cache.get("domu-image", inputs, build, main=IMAGE, deadline=context.deadline)
+
+    def versions(self, context: BuildContext) -> dict[str, str]:
+        """Those of BusyBox and dropbear."""
+        found = tree_versions(debian_tree(context, "domu"))
+        return {name: found[name] for name in _PACKAGES if name in found}

@@ -1,0 +1,60 @@
+"""A domU's root as Buildroot makes it, before anything that is this checkout's own.
+
+The artifact holds ``rootfs.tar``, ``config`` (Buildroot's ``.config``), ``show-info.json``
+(what ``make show-info`` says) and ``packages.json`` (what of it is in the image).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from orchestrator.artifacts.buildroot.output import local_packages, opened_output
+from orchestrator.artifacts.buildroot.packages import PACKAGES_FILE, packages_json, target_packages
+from orchestrator.artifacts.buildroot.setup import DEFCONFIG, Toolchain, prepare
+from orchestrator.artifacts.buildroot.tree import BuildrootTree
+from orchestrator.artifacts.cache import Artifact
+from orchestrator.artifacts.context import BuildContext
+from orchestrator.artifacts.digests import tree_digest
+from orchestrator.commands import Log
+
+__all__ = ["build_rootfs"]
+
+
+def build_rootfs(
+    context: BuildContext,
+    tree: BuildrootTree,
+    toolchain: Toolchain,
+    *,
+    defconfig: str = DEFCONFIG,
+    on_line: Log | None = None,
+) -> Artifact:
+    """The root file system as a tar (``Artifact.path``).
+
+    Raises:
+        UserError: Buildroot, its compiler or a program that it needs cannot be had.
+        InfrastructureError: the build failed.
+    """
+    setup = prepare(context, tree, toolchain, defconfig=defconfig)
+    inputs = dict(setup.inputs)
+    inputs["external"] = setup.external
+    # the external tree has links to these
+    inputs["images"] = tree_digest(context.images / "domu")
+    for name, source in local_packages(setup.external).items():
+        inputs[f"package {name}"] = source
+
+    def build(folder: Path) -> None:
+        name = f"{defconfig.removesuffix('_defconfig')}-{toolchain}"
+        with opened_output(context, setup, name) as output:
+            output.build(on_line=on_line)
+            shutil.copyfile(output.images / "rootfs.tar", folder / "rootfs.tar")
+            shutil.copyfile(output.folder / ".config", folder / "config")
+            info = json.loads(output.make("-s", "--no-print-directory", "show-info"))
+        (folder / "show-info.json").write_text(json.dumps(info, indent=1, sort_keys=True) + "\n")
+        packages = target_packages(info, setup.debian_versions)
+        (folder / PACKAGES_FILE).write_text(packages_json(packages))
+
+    return context.cache.get(
+        "buildroot-rootfs", inputs, build, main="rootfs.tar", deadline=context.deadline
+    )

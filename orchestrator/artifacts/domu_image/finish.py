@@ -1,0 +1,40 @@
+"""What every builder does at last: the checkout's key, fixed times, an ext4 file system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestrator.artifacts import assembly, ext4
+from orchestrator.artifacts.assembly import authorize
+from orchestrator.artifacts.context import BuildContext
+from orchestrator.artifacts.ext4 import make_ext4, set_times
+from orchestrator.artifacts.keys import KeyPair
+
+__all__ = ["IMAGE", "finish_image", "finish_inputs"]
+
+IMAGE = "domu.ext4"
+
+
+def finish_inputs(key: KeyPair, builder: str) -> dict[str, str | Path]:
+    """What ``finish_image`` adds to the inputs of an image."""
+    return {
+        "key": key.digest,
+        "builder": builder,
+        "code assembly": Path(assembly.__file__),
+        "code ext4": Path(ext4.__file__),
+        "code finish": Path(__file__),
+    }
+
+
+def finish_image(context: BuildContext, root: Path, key: KeyPair, folder: Path) -> None:
+    """Write the image of ``root`` to ``folder``; the same contents give the same bytes."""
+    authorize(root, key.public)
+    root.chmod(0o755)
+    set_times(root)
+    make_ext4(
+        folder / IMAGE,
+        root,
+        label="domu",
+        log=context.log,
+        deadline=context.deadline.within(120),
+    )

@@ -1,0 +1,175 @@
+"""The parts of the Buildroot builder that need no Buildroot."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from orchestrator.artifacts import BuildContext, Cache
+from orchestrator.artifacts.buildroot import tree as trees
+from orchestrator.artifacts.buildroot.output import local_packages
+from orchestrator.artifacts.buildroot.packages import ImagePackage, target_packages
+from orchestrator.artifacts.buildroot.setup import external_tree
+from orchestrator.artifacts.buildroot.sources import SourceName, override_lines, read_source_names
+from orchestrator.artifacts.buildroot.toolchain import relocate
+from orchestrator.artifacts.kernel_variant import load_variant
+from orchestrator.errors import InfrastructureError, UserError
+
+
+@pytest.fixture
+def context(tmp_path):
+    return BuildContext(Cache(tmp_path / "cache"))
+
+
+def git(folder, *words):
+    argv = ["git", "-C", folder, "-c", "user.name=x", "-c", "user.email=x@example.org", *words]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def upstream(tmp_path):
+    """A repository with a tag of the pinned release's name, and its commit."""
+    folder = tmp_path / "upstream"
+    folder.mkdir()
+    git(folder, "init", "-q")
+    (folder / "Makefile").write_text(f"export BR2_VERSION := {trees.RELEASE}\n")
+    git(folder, "add", "Makefile")
+    git(folder, "commit", "-qm", "release")
+    git(folder, "tag", trees.RELEASE)
+    return folder, git(folder, "rev-parse", "HEAD")
+
+
+def test_the_pinned_commit_is_kept_and_found(context, upstream, monkeypatch):
+    folder, commit = upstream
+    monkeypatch.setattr(trees, "COMMIT", commit)
+    made = trees.fetch_tree(context, {"BUILDROOT_URL": folder.as_uri()})
+    assert made.version == trees.RELEASE
+    assert trees.find_tree(context.cache, {}) == made
+    # what is there is not cloned again
+    assert trees.fetch_tree(context, {"BUILDROOT_URL": "file:///nonexistent"}) == made
+
+
+def test_another_commit_under_the_same_tag_is_refused(context, upstream):
+    folder, commit = upstream
+    with pytest.raises(UserError, match=f"{commit}, and only {trees.COMMIT}"):
+        trees.fetch_tree(context, {"BUILDROOT_URL": folder.as_uri()})
+    assert trees.find_tree(context.cache, {}) is None
+    assert [one.name for one in (context.cache.root / "buildroot").iterdir() if one.is_dir()] == []
+
+
+def test_a_repository_that_is_not_there_leaves_nothing(context, tmp_path):
+    with pytest.raises(InfrastructureError):
+        trees.fetch_tree(context, {"BUILDROOT_URL": (tmp_path / "none").as_uri()})
+    assert trees.find_tree(context.cache, {}) is None
+
+
+def test_a_trees_digest_follows_its_files_and_not_its_output(context, upstream):
+    folder, _ = upstream
+    tree = trees.BuildrootTree(folder, trees.RELEASE)
+    first = trees.content_digest(context.cache, tree)
+    (folder / "output").mkdir()
+    (folder / "output" / "x").write_text("built")
+    assert trees.content_digest(context.cache, tree) == first
+    (folder / "package").mkdir()
+    (folder / "package" / "x.mk").write_text("X = 1\n")
+    assert trees.content_digest(context.cache, tree) != first
+
+
+@pytest.fixture
+def usr(tmp_path):
+    """A cross compiler as Debian lays it out, of files that say what they are."""
+    usr = tmp_path / "usr"
+    for name in ("gcc-12", "cpp-12", "as", "ld", "ld.bfd", "ar"):
+        path = usr / "bin" / f"aarch64-linux-gnu-{name}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            '#!/bin/sh\n[ "$1" = -v ] && echo "x --with-sysroot=/ y" >&2 || echo "$@"\n'
+        )
+        path.chmod(0o755)
+    for name in ("cc1", "libgcc.a", "libasan.a", "libgomp.spec"):
+        path = usr / "lib/gcc-cross/aarch64-linux-gnu/12" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    libc = usr / "aarch64-linux-gnu"
+    (libc / "lib").mkdir(parents=True)
+    (libc / "include").mkdir()
+    (libc / "include/stdio.h").write_text("")
+    (libc / "lib/libc.so.6").write_bytes(b"\x7fELF")
+    (libc / "lib/libm.so.6").write_bytes(b"\x7fELF")
+    (libc / "lib/libm.so").symlink_to("libm.so.6")
+    (libc / "lib/libc.so").write_text("/* script */ GROUP ( /usr/aarch64-linux-gnu/lib/libc.so.6 )")
+    (libc / "lib/libstdc++.so.6").write_bytes(b"\x7fELF")
+    return usr
+
+
+def test_the_relocated_compiler_says_its_sysroot_and_passes_it(usr, tmp_path):
+    relocate(usr, tmp_path / "copy")
+    compiler = tmp_path / "copy/bin/aarch64-linux-gnu-gcc"
+    said = subprocess.run([compiler, "-v"], capture_output=True, text=True, check=True).stderr
+    assert "--with-sysroot=/ " not in said
+    sysroot = said.split("--with-sysroot=")[1].split()[0]
+    assert sorted(path.name for path in (tmp_path / sysroot).iterdir()) == ["lib", "usr"]
+    passed = subprocess.run([compiler, "-c", "x.c"], capture_output=True, text=True, check=True)
+    assert passed.stdout.split() == [f"--sysroot={sysroot}", "-c", "x.c"]
+
+
+def test_the_relocated_sysroot_is_flat_and_names_no_absolute_path(usr, tmp_path):
+    relocate(usr, tmp_path / "copy")
+    sysroot = tmp_path / "copy/sysroot"
+    assert (sysroot / "usr/lib/libc.so").read_text() == "/* script */ GROUP ( libc.so.6 )"
+    assert (sysroot / "usr/lib/libm.so").resolve() == (sysroot / "lib/libm.so.6").resolve()
+    assert (sysroot / "usr/include/stdio.h").exists()
+    names = {path.name for path in (tmp_path / "copy").rglob("*")}
+    assert {"cc1", "libgcc.a"} <= names
+    assert not {"libasan.a", "libgomp.spec", "libstdc++.so.6"} & names
+
+
+def test_no_compiler_is_an_error(tmp_path):
+    with pytest.raises(InfrastructureError, match="no aarch64-linux-gnu-gcc-12"):
+        relocate(tmp_path, tmp_path / "copy")
+
+
+def test_what_is_overridden_is_built_from_debians_source():
+    names = [SourceName("lib-x", "libx", True), SourceName("same", "same", False)]
+    assert override_lines(names, {"lib-x"}, "/src") == [
+        "LIB_X_OVERRIDE_SRCDIR = /src/lib-x",
+        "LIB_X_AUTORECONF = YES",
+    ]
+
+
+def test_a_bad_line_of_the_list_of_sources_is_named(tmp_path):
+    (tmp_path / "sources.txt").write_text("busybox busybox autorecon\n")
+    with pytest.raises(UserError, match="'busybox busybox autorecon'"):
+        read_source_names(tmp_path / "sources.txt")
+
+
+def test_packages_in_the_image_are_those_installed_to_the_target():
+    info = {
+        "busybox": {"type": "target", "virtual": False, "install_target": True,
+                    "version": "1.37.0", "licenses": "GPL-2.0", "downloads": [{}]},
+        "host-m4": {"type": "host", "virtual": False, "version": "1.4"},
+        "toolchain": {"type": "target", "virtual": True},
+        "skeleton": {"type": "target", "virtual": False, "install_target": True, "version": ""},
+        "dropbear": {"type": "target", "virtual": False, "install_target": True,
+                     "version": "custom", "licenses": "MIT", "downloads": []},
+        "tar": {"type": "rootfs"},
+    }  # fmt: skip
+    assert target_packages(info, {"dropbear": "2022.83-1"}) == [
+        ImagePackage("busybox", "1.37.0", "GPL-2.0", "buildroot"),
+        ImagePackage("dropbear", "2022.83-1", "MIT", "debian"),
+    ]
+
+
+def test_buildroots_kernel_takes_the_fragments_of_ours(context):
+    text = (external_tree(context) / "configs/testbed_domu_defconfig").read_text()
+    (line,) = [
+        one for one in text.splitlines() if "CONFIG_FRAGMENT_FILES" in one and "LINUX" in one
+    ]
+    named = [one.rsplit("/", 1)[1] for one in line.split("=")[1].strip('"').split()]
+    assert named == [one.name for one in load_variant(context.patches, "pageshare").fragments]
+
+
+def test_local_packages_lie_in_the_checkout(context):
+    for source in local_packages(external_tree(context)).values():
+        assert source.is_dir()
