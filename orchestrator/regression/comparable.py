@@ -21,10 +21,11 @@ VARIABLES: Mapping[Variable, frozenset[str]] = {
     "host": frozenset({"host"}),
     "qemu": frozenset({"qemu"}),
 }
-"""What may differ then. Two clocks are never compared, and neither are two workloads."""
+"""What may differ then. Two clocks are never compared, and neither are two workloads, nor
+domUs whose images two builders made."""
 
-_NOT_OF_THE_WORK = frozenset({"name", "title", "description", "warm_start", "limits"})
-"""Of an experiment file: what says how it is called and how long one waits."""
+_NOT_OF_THE_WORK = frozenset({"name", "title", "description", "warm_start", "limits", "domu"})
+"""Of an experiment file: how it is called, how long one waits, who is asked for images."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def _all(base: Manifest, other: Manifest) -> list[_Difference]:
     for key in sorted(ours.keys() | theirs.keys()):
         add("experiment", key, ours.get(key), theirs.get(key))
     add("project", "commit", base.project.commit, other.project.commit)
+    add("image builder", "domU images", _builder(base), _builder(other))
     kernels: list[str] = []
     images: list[str] = []
     for name in sorted(base.artifacts.keys() | other.artifacts.keys()):
@@ -86,6 +88,11 @@ def _work(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _patches(manifest: Manifest) -> list[tuple[str, str]]:
     return [(patch.name, patch.digest) for patch in manifest.patches]
+
+
+def _builder(manifest: Manifest) -> str | None:
+    image = manifest.artifacts.get("domu_image")
+    return image.inputs.get("builder") if image else None
 
 
 def _shown(value: object) -> str:
