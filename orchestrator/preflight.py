@@ -29,6 +29,7 @@ PROGRAMS = (
     "bc",
     "bison",
     "cpio",
+    "debugfs",
     "dpkg-deb",
     "dpkg-query",
     "flex",

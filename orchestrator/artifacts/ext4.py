@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.commands import Log, run, silent
 from orchestrator.deadline import Deadline
 
-__all__ = ["make_ext4", "set_times"]
+__all__ = ["EPOCH", "format_argv", "image_bytes", "make_ext4", "set_times"]
 
 EPOCH = 1_700_000_000
 """The modification time of everything that we generate (seconds since 1970)."""
@@ -43,6 +43,15 @@ def image_bytes(source: Path, free: int) -> tuple[int, int]:
     return -(-total // (1 << 20)) * (1 << 20), inodes
 
 
+def format_argv(label: str, inodes: int) -> list[str | Path]:
+    """``mke2fs`` for an image of this label, which also fixes its UUID; the file follows."""
+    identity = uuid.uuid5(_NAMES, label)
+    argv: list[str | Path] = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", str(_BLOCK)]
+    argv += ["-I", str(_INODE), "-N", str(inodes), "-m", "0", "-L", label, "-U", str(identity)]
+    argv += ["-O", "^has_journal,^resize_inode,^metadata_csum,^64bit"]
+    return [*argv, "-E", f"root_owner=0:0,hash_seed={identity},lazy_itable_init=1"]
+
+
 def make_ext4(
     image: Path,
     source: Path,
@@ -61,11 +70,7 @@ def make_ext4(
     size, inodes = image_bytes(source, free)
     with image.open("wb") as file:
         file.truncate(size)
-    identity = uuid.uuid5(_NAMES, label)
     argv: list[str | Path] = [] if os.geteuid() == 0 else ["fakeroot", "--"]
-    argv += ["mke2fs", "-q", "-F", "-t", "ext4", "-b", str(_BLOCK), "-I", str(_INODE)]
-    argv += ["-N", str(inodes), "-m", "0", "-L", label, "-U", str(identity)]
-    argv += ["-O", "^has_journal,^resize_inode,^metadata_csum,^64bit"]
-    argv += ["-E", f"root_owner=0:0,hash_seed={identity},lazy_itable_init=1", "-d", source, image]
+    argv += [*format_argv(label, inodes), "-d", source, image]
     times = {"E2FSPROGS_FAKE_TIME": str(EPOCH)}
     run(argv, env=times, log=log, deadline=deadline)

@@ -1,13 +1,13 @@
-"""What every builder does at last: the checkout's key, fixed times, an ext4 file system."""
+"""What every builder does at last: the checkout's key, and an ext4 file system."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from orchestrator.artifacts import assembly, ext4
+from orchestrator.artifacts import assembly, ext4, ext4_exact
 from orchestrator.artifacts.assembly import authorize
 from orchestrator.artifacts.context import BuildContext
-from orchestrator.artifacts.ext4 import make_ext4, set_times
+from orchestrator.artifacts.ext4_exact import make_exact_ext4
 from orchestrator.artifacts.keys import KeyPair
 
 __all__ = ["IMAGE", "finish_image", "finish_inputs"]
@@ -22,6 +22,7 @@ def finish_inputs(key: KeyPair, builder: str) -> dict[str, str | Path]:
         "builder": builder,
         "code assembly": Path(assembly.__file__),
         "code ext4": Path(ext4.__file__),
+        "code ext4_exact": Path(ext4_exact.__file__),
         "code finish": Path(__file__),
     }
 
@@ -30,8 +31,7 @@ def finish_image(context: BuildContext, root: Path, key: KeyPair, folder: Path) 
     """Write the image of ``root`` to ``folder``; the same contents give the same bytes."""
     authorize(root, key.public)
     root.chmod(0o755)
-    set_times(root)
-    make_ext4(
+    make_exact_ext4(
         folder / IMAGE,
         root,
         label="domu",
