@@ -16,7 +16,6 @@ from orchestrator.artifacts.buildroot.setup import DEFCONFIG, Toolchain, prepare
 from orchestrator.artifacts.buildroot.tree import BuildrootTree
 from orchestrator.artifacts.cache import Artifact
 from orchestrator.artifacts.context import BuildContext
-from orchestrator.artifacts.digests import tree_digest
 from orchestrator.commands import Log
 
 __all__ = ["build_rootfs"]
@@ -38,9 +37,11 @@ def build_rootfs(
     """
     setup = prepare(context, tree, toolchain, defconfig=defconfig)
     inputs = dict(setup.inputs)
-    inputs["external"] = setup.external
-    # the external tree has links to these
-    inputs["images"] = tree_digest(context.images / "domu")
+    for name in ("Config.in", "external.mk", "board", "package"):
+        if (setup.external / name).exists():
+            inputs[f"external {name}"] = setup.external / name
+    for name in ("overlay", "folders.txt"):  # which board has by a link and by its name
+        inputs[f"images {name}"] = context.images / "domu" / name
     for name, source in local_packages(setup.external).items():
         inputs[f"package {name}"] = source
 
