@@ -8,12 +8,13 @@ from typing import Any
 
 from orchestrator.artifacts.cache import Artifact
 from orchestrator.artifacts.context import BuildContext
-from orchestrator.artifacts.debian import debian_tree, tree_versions
+from orchestrator.artifacts.debian import debian_tree
 from orchestrator.artifacts.dom0_image import build_dom0_image
 from orchestrator.artifacts.domu_image import DebianDomuImage, DomuImageBuilder
 from orchestrator.artifacts.kernel import build_kernel, load_variant
 from orchestrator.artifacts.kernel_source import patched_tree, source_tarball
 from orchestrator.artifacts.keys import KeyPair, client_key
+from orchestrator.artifacts.packages import debian_packages, packages_of
 from orchestrator.artifacts.payload import build_ring_library
 from orchestrator.artifacts.toolchain import build_toolchain
 from orchestrator.artifacts.workload import build_workload, check_objects, object_list
@@ -108,11 +109,11 @@ def build_all(
             workload=workload,
             ring=ring,
             keys=keys,
-            inputs=_versions(context, builder),
+            inputs=_versions(context, domu_image),
         )
 
 
-def _versions(context: BuildContext, builder: DomuImageBuilder) -> dict[str, str]:
+def _versions(context: BuildContext, domu_image: Artifact) -> dict[str, str]:
     """The packages that decide the results, by name."""
     found = {"linux-source-6.1": source_tarball()[1]}
     wanted = {
@@ -121,6 +122,10 @@ def _versions(context: BuildContext, builder: DomuImageBuilder) -> dict[str, str
         "toolchain": ("gcc-12", "binutils", "make", "libc6"),
     }
     for tree, names in wanted.items():
-        versions = tree_versions(debian_tree(context, tree))
+        versions = {one.name: one.version for one in debian_packages(debian_tree(context, tree))}
         found |= {f"{tree}/{name}": versions[name] for name in names if name in versions}
-    return found | {f"domu/{name}": version for name, version in builder.versions(context).items()}
+    if "buildroot version" in domu_image.inputs:
+        found["domu/buildroot"] = domu_image.inputs["buildroot version"]
+    inside = ("busybox", "busybox-static", "dropbear", "dropbear-bin")
+    packages = packages_of(domu_image)
+    return found | {f"domu/{one.name}": one.version for one in packages if one.name in inside}

@@ -26,7 +26,6 @@ __all__ = [
     "debian_tree",
     "installed_version",
     "parse_sources",
-    "tree_versions",
     "unpack",
 ]
 
@@ -120,11 +119,6 @@ def debian_tree(
         main="packages.tsv",
         deadline=context.deadline,
     )
-
-
-def tree_versions(tree: Artifact) -> dict[str, str]:
-    """Every package of a tree and its version."""
-    return dict(line.split("\t", 1) for line in tree.path.read_text().splitlines())
 
 
 def _extract(context: BuildContext, packages: Sequence[str], folder: Path) -> None:

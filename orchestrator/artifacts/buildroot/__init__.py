@@ -1,16 +1,13 @@
 """Buildroot: where it is, what it is given, and what it makes for domUs."""
 
-from orchestrator.artifacts.buildroot.packages import ImagePackage, packages_of
 from orchestrator.artifacts.buildroot.rootfs import build_rootfs
 from orchestrator.artifacts.buildroot.setup import Toolchain
 from orchestrator.artifacts.buildroot.tree import BuildrootTree, fetch_tree, find_tree
 
 __all__ = [
     "BuildrootTree",
-    "ImagePackage",
     "Toolchain",
     "build_rootfs",
     "fetch_tree",
     "find_tree",
-    "packages_of",
 ]

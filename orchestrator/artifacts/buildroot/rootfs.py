@@ -11,11 +11,12 @@ import shutil
 from pathlib import Path
 
 from orchestrator.artifacts.buildroot.output import local_packages, opened_output
-from orchestrator.artifacts.buildroot.packages import PACKAGES_FILE, packages_json, target_packages
 from orchestrator.artifacts.buildroot.setup import DEFCONFIG, Toolchain, prepare
+from orchestrator.artifacts.buildroot.show_info import target_packages
 from orchestrator.artifacts.buildroot.tree import BuildrootTree
 from orchestrator.artifacts.cache import Artifact
 from orchestrator.artifacts.context import BuildContext
+from orchestrator.artifacts.packages import write_packages
 from orchestrator.commands import Log
 
 __all__ = ["build_rootfs"]
@@ -53,8 +54,7 @@ def build_rootfs(
             shutil.copyfile(output.folder / ".config", folder / "config")
             info = json.loads(output.make("-s", "--no-print-directory", "show-info"))
         (folder / "show-info.json").write_text(json.dumps(info, indent=1, sort_keys=True) + "\n")
-        packages = target_packages(info, setup.debian_versions)
-        (folder / PACKAGES_FILE).write_text(packages_json(packages))
+        write_packages(folder, target_packages(info, setup.debian_versions))
 
     return context.cache.get(
         "buildroot-rootfs", inputs, build, main="rootfs.tar", deadline=context.deadline

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from orchestrator.artifacts.buildroot.sources import debian_sources, source_versions
-from orchestrator.artifacts.buildroot.toolchain import debian_toolchain
+from orchestrator.artifacts.buildroot.toolchain import LIBC, debian_toolchain
 from orchestrator.artifacts.buildroot.tree import BuildrootTree, content_digest
 from orchestrator.artifacts.context import BuildContext
 from orchestrator.errors import UserError
@@ -18,6 +18,9 @@ __all__ = ["DEFCONFIG", "BuildrootSetup", "Toolchain", "external_tree", "prepare
 
 Toolchain = Literal["bootlin", "debian"]
 """Buildroot's own choice, a download; or Debian's cross compiler, and Debian's sources."""
+
+_TOOLCHAIN = "toolchain-external-custom"
+"""Buildroot's name for what brings the C library, where the compiler is Debian's."""
 
 DEFCONFIG = "testbed_domu_defconfig"
 
@@ -93,7 +96,7 @@ def prepare(
             "TESTBED_DEBIAN_TOOLCHAIN": str(compiler.folder / "toolchain"),
             "TESTBED_DEBIAN_SITE": str(sources.folder),
         }
-        versions = source_versions(sources)
+        versions = source_versions(sources) | {_TOOLCHAIN: dict(compiler.inputs)[LIBC]}
         variables = _DEBIAN_VARIABLES
         inputs |= {"compiler": compiler.key, "sources": sources.key}
     if not kernel:

@@ -13,6 +13,7 @@ What is overridden is another version than Buildroot's and lacks Buildroot's pat
 from __future__ import annotations
 
 import json
+import platform
 import re
 import shutil
 import tempfile
@@ -82,7 +83,7 @@ def debian_sources(context: BuildContext, tree: Path, external: Path) -> Artifac
     inputs: dict[str, str | Path] = {
         "sources": external / "debian" / "sources.txt",
         "hashes": json.dumps(hashes, sort_keys=True),
-        "release": str([source.suite for source in host_sources(context)]),
+        "release": platform.freedesktop_os_release().get("VERSION_CODENAME", ""),
         "code": Path(__file__),
     }
 

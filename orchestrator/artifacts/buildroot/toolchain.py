@@ -27,14 +27,17 @@ from orchestrator.artifacts.context import BuildContext
 from orchestrator.artifacts.debian import installed_version
 from orchestrator.errors import InfrastructureError
 
-__all__ = ["PREFIX", "debian_toolchain", "relocate"]
+__all__ = ["LIBC", "PREFIX", "debian_toolchain", "relocate"]
 
 PREFIX = "aarch64-linux-gnu"
+LIBC = "libc6-dev-arm64-cross"
+"""The package whose version is that of the C library."""
+
 _GCC_MAJOR = "12"
 _PACKAGES = (
     "binutils-aarch64-linux-gnu",
     "gcc-12-aarch64-linux-gnu",
-    "libc6-dev-arm64-cross",
+    LIBC,
     "linux-libc-dev-arm64-cross",
 )
 _BINUTILS = (

@@ -6,16 +6,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.artifacts.buildroot import (
-    BuildrootTree,
-    Toolchain,
-    build_rootfs,
-    packages_of,
-)
+from orchestrator.artifacts.buildroot import BuildrootTree, Toolchain, build_rootfs
 from orchestrator.artifacts.cache import Artifact
 from orchestrator.artifacts.context import BuildContext
 from orchestrator.artifacts.domu_image.finish import IMAGE, finish_image, finish_inputs
 from orchestrator.artifacts.keys import client_key
+from orchestrator.artifacts.packages import packages_of
 from orchestrator.commands import Log, run
 
 __all__ = ["BuildrootDomuImage"]
@@ -46,7 +42,7 @@ class BuildrootDomuImage:
                 argv: list[str | Path] = ["tar", "-x", "-f", rootfs.path, "-C", root]
                 argv += ["--no-same-owner", "--same-permissions", "--exclude=./dev/*"]
                 run(argv, log=context.log, deadline=context.deadline.within(120))
-                finish_image(context, root, key, folder)
+                finish_image(context, root, key, packages_of(rootfs), folder)
 
         inputs = finish_inputs(key, self.name) | {
             "rootfs": rootfs.digest,
@@ -54,9 +50,3 @@ class BuildrootDomuImage:
             "toolchain": self.toolchain,
         }
         return context.cache.get("domu-image", inputs, build, main=IMAGE, deadline=context.deadline)
-
-    def versions(self, context: BuildContext) -> dict[str, str]:
-        """Those of Buildroot and of the packages in the image."""
-        rootfs = build_rootfs(context, self.tree, self.toolchain)
-        found = {one.name: one.version for one in packages_of(rootfs)}
-        return {"buildroot": self.tree.version} | found

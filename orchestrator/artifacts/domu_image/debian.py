@@ -8,13 +8,12 @@ from pathlib import Path
 from orchestrator.artifacts.assembly import assemble, recipe_inputs
 from orchestrator.artifacts.cache import Artifact
 from orchestrator.artifacts.context import BuildContext
-from orchestrator.artifacts.debian import debian_tree, tree_versions
+from orchestrator.artifacts.debian import debian_tree
 from orchestrator.artifacts.domu_image.finish import IMAGE, finish_image, finish_inputs
 from orchestrator.artifacts.keys import client_key
+from orchestrator.artifacts.packages import debian_packages
 
 __all__ = ["DebianDomuImage"]
-
-_PACKAGES = ("busybox-static", "dropbear-bin")
 
 
 class DebianDomuImage:
@@ -31,12 +30,7 @@ class DebianDomuImage:
             with tempfile.TemporaryDirectory(dir=folder) as scratch:
                 root = Path(scratch)
                 assemble(context, "domu", tree, root)
-                finish_image(context, root, key, folder)
+                finish_image(context, root, key, debian_packages(tree), folder)
 
         inputs = recipe_inputs(context, "domu", tree) | finish_inputs(key, self.name)
         return context.cache.get("domu-image", inputs, build, main=IMAGE, deadline=context.deadline)
-
-    def versions(self, context: BuildContext) -> dict[str, str]:
-        """Those of BusyBox and dropbear."""
-        found = tree_versions(debian_tree(context, "domu"))
-        return {name: found[name] for name in _PACKAGES if name in found}

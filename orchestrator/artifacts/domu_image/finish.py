@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.artifacts import assembly, ext4, ext4_exact
@@ -9,6 +10,7 @@ from orchestrator.artifacts.assembly import authorize
 from orchestrator.artifacts.context import BuildContext
 from orchestrator.artifacts.ext4_exact import make_exact_ext4
 from orchestrator.artifacts.keys import KeyPair
+from orchestrator.artifacts.packages import ImagePackage, write_packages
 
 __all__ = ["IMAGE", "finish_image", "finish_inputs"]
 
@@ -27,10 +29,17 @@ def finish_inputs(key: KeyPair, builder: str) -> dict[str, str | Path]:
     }
 
 
-def finish_image(context: BuildContext, root: Path, key: KeyPair, folder: Path) -> None:
+def finish_image(
+    context: BuildContext,
+    root: Path,
+    key: KeyPair,
+    packages: Sequence[ImagePackage],
+    folder: Path,
+) -> None:
     """Write the image of ``root`` to ``folder``; the same contents give the same bytes."""
     authorize(root, key.public)
     root.chmod(0o755)
+    write_packages(folder, packages)
     make_exact_ext4(
         folder / IMAGE,
         root,

@@ -32,7 +32,3 @@ class DomuImageBuilder(Protocol):
     def build(self, context: BuildContext) -> Artifact:
         """The ext4 image (``Artifact.path`` is the file)."""
         ...
-
-    def versions(self, context: BuildContext) -> dict[str, str]:
-        """Versions of what decides how a domU behaves, by name, once it is built."""
-        ...

@@ -9,11 +9,12 @@ import pytest
 from orchestrator.artifacts import BuildContext, Cache
 from orchestrator.artifacts.buildroot import tree as trees
 from orchestrator.artifacts.buildroot.output import local_packages
-from orchestrator.artifacts.buildroot.packages import ImagePackage, target_packages
 from orchestrator.artifacts.buildroot.setup import external_tree
+from orchestrator.artifacts.buildroot.show_info import target_packages
 from orchestrator.artifacts.buildroot.sources import SourceName, override_lines, read_source_names
 from orchestrator.artifacts.buildroot.toolchain import relocate
 from orchestrator.artifacts.kernel_variant import load_variant
+from orchestrator.artifacts.packages import ImagePackage
 from orchestrator.errors import InfrastructureError, UserError
 
 
@@ -152,12 +153,12 @@ def test_packages_in_the_image_are_those_installed_to_the_target():
         "toolchain": {"type": "target", "virtual": True},
         "skeleton": {"type": "target", "virtual": False, "install_target": True, "version": ""},
         "dropbear": {"type": "target", "virtual": False, "install_target": True,
-                     "version": "custom", "licenses": "MIT", "downloads": []},
+                     "version": "2025.89", "licenses": "MIT", "downloads": []},
         "tar": {"type": "rootfs"},
     }  # fmt: skip
     assert target_packages(info, {"dropbear": "2022.83-1"}) == [
-        ImagePackage("busybox", "1.37.0", "GPL-2.0", "buildroot"),
-        ImagePackage("dropbear", "2022.83-1", "MIT", "debian"),
+        ImagePackage("busybox", "1.37.0", "buildroot", "GPL-2.0"),
+        ImagePackage("dropbear", "2022.83-1", "debian-source", "MIT"),
     ]
 
 

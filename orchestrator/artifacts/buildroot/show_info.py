@@ -1,0 +1,34 @@
+"""What is in an image, by Buildroot's own ``make show-info``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.artifacts.packages import ImagePackage
+
+__all__ = ["target_packages"]
+
+
+def target_packages(
+    info: Mapping[str, Any], debian_versions: Mapping[str, str]
+) -> list[ImagePackage]:
+    """The packages of ``show-info`` that put files into the image, by name.
+
+    Args:
+        debian_versions: of the packages whose source is Debian's: ``show-info`` gives
+            the version that Buildroot would have taken.
+    """
+    found = []
+    for name, one in sorted(info.items()):
+        if one["type"] != "target" or one.get("virtual") or not one.get("install_target"):
+            continue
+        version = one.get("version", "")
+        source = "buildroot" if one.get("downloads") else "testbed"
+        if name in debian_versions:
+            version, source = debian_versions[name], "debian-source"
+        elif not version:
+            continue  # skeletons and scripts: files of Buildroot itself
+        licenses = one.get("licenses", "").replace("unknown", "")
+        found.append(ImagePackage(name, version, source, licenses))
+    return found
