@@ -11,13 +11,14 @@ from orchestrator.artifacts import BuildContext, Cache, build_all
 from orchestrator.artifacts.cache import Artifact
 from orchestrator.artifacts.domu_image import ImageChoice, choose_builder
 from orchestrator.artifacts.kernel import build_kernel
+from orchestrator.artifacts.sbom import write_sbom
 from orchestrator.errors import UserError
 from orchestrator.experiment import DomuImage, Variant
 from orchestrator.machine import DEFAULT_KERNEL, MachineDescription
 from orchestrator.parts import Parts
 from orchestrator.progress import Progress
 
-__all__ = ["build_parts", "with_patches"]
+__all__ = ["build_parts", "with_patches", "write_sboms"]
 
 
 def build_parts(
@@ -58,6 +59,18 @@ def build_parts(
         with progress.phase(f"kernel variant {name}"):
             others[name] = build_kernel(context, name, on_line=progress.log)
     return Parts(context, artifacts, others)
+
+
+def write_sboms(parts: Parts, image: DomuImage, folder: Path, progress: Progress) -> list[Path]:
+    """Write what is in the images that ``build_parts`` built for ``image``.
+
+    Raises:
+        InfrastructureError: Buildroot could not tell.
+    """
+    choice = ImageChoice(image.builder, image.toolchain)
+    builder = choose_builder(parts.context, choice, tell=progress.log)
+    with progress.phase("what is in the images"):
+        return write_sbom(parts.context, parts.artifacts, builder, folder)
 
 
 def with_patches(

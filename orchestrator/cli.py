@@ -68,16 +68,24 @@ def main() -> None:
 def build(
     image_builder: BuilderOption = None,
     buildroot_toolchain: ToolchainOption = None,
+    sbom: Annotated[
+        bool, typer.Option("--sbom", help="Write what is in the images to RESULTS/sbom.")
+    ] = False,
+    results: ResultsOption = RESULTS,
 ) -> None:
     """Build the artifacts: kernel, Xen, images, disks. What is in the cache is not built again."""
-    from orchestrator.build import build_parts
+    from orchestrator.build import build_parts, write_sboms
     from orchestrator.experiment import DomuImage
 
     image = DomuImage().as_asked(image_builder, buildroot_toolchain)
     with Progress.of_command("build") as progress:
-        for name, artifact in build_parts(progress, image=image).artifacts.all.items():
+        parts = build_parts(progress, image=image)
+        for name, artifact in parts.artifacts.all.items():
             line = f"  {name:12} {artifact.key[:16]}  {artifact.path}"
             progress.console.print(line, soft_wrap=True, highlight=False)
+        if sbom:
+            for path in write_sboms(parts, image, results / "sbom", progress):
+                progress.console.print(f"  {path}", soft_wrap=True, highlight=False)
 
 
 @app.command()

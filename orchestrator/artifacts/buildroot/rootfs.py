@@ -19,7 +19,7 @@ from orchestrator.artifacts.context import BuildContext
 from orchestrator.artifacts.packages import write_packages
 from orchestrator.commands import Log
 
-__all__ = ["build_rootfs"]
+__all__ = ["build_rootfs", "output_name"]
 
 
 def build_rootfs(
@@ -47,8 +47,7 @@ def build_rootfs(
         inputs[f"package {name}"] = source
 
     def build(folder: Path) -> None:
-        name = f"{defconfig.removesuffix('_defconfig')}-{toolchain}"
-        with opened_output(context, setup, name) as output:
+        with opened_output(context, setup, output_name(defconfig, toolchain)) as output:
             output.build(on_line=on_line)
             shutil.copyfile(output.images / "rootfs.tar", folder / "rootfs.tar")
             shutil.copyfile(output.folder / ".config", folder / "config")
@@ -59,3 +58,8 @@ def build_rootfs(
     return context.cache.get(
         "buildroot-rootfs", inputs, build, main="rootfs.tar", deadline=context.deadline
     )
+
+
+def output_name(defconfig: str, toolchain: Toolchain) -> str:
+    """What the output folder of a defconfig is called (``output.opened_output``)."""
+    return f"{defconfig.removesuffix('_defconfig')}-{toolchain}"
