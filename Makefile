@@ -9,7 +9,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 FUZZ_REQUESTS ?= 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages testbed test test-full bench fuzz lint clean
+.PHONY: help setup packages testbed buildroot test test-full bench fuzz lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -36,6 +36,9 @@ $(STAMP): pyproject.toml | packages
 
 testbed: setup ## build everything, run the paper's experiment, print the results
 	$(VENV)/bin/testbed run testbed/experiments/figure2.toml
+
+buildroot: setup ## bring the pinned Buildroot release into the cache, for domU images
+	$(VENV)/bin/testbed fetch-buildroot
 
 test: setup ## unit, property and system tests (boots the emulated machine)
 	$(VENV)/bin/pytest -m "not full"

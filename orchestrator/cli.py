@@ -88,6 +88,19 @@ def build(
                 progress.console.print(f"  {path}", soft_wrap=True, highlight=False)
 
 
+@app.command("fetch-buildroot")
+def fetch_buildroot() -> None:
+    """Bring the pinned release of Buildroot into the cache (make buildroot)."""
+    from orchestrator.artifacts import BuildContext, Cache
+    from orchestrator.artifacts.buildroot import fetch_tree
+
+    with Progress.of_command("fetch-buildroot") as progress:
+        with progress.phase("Buildroot, a git clone") as log:
+            tree = fetch_tree(BuildContext(Cache.of_user(log=log), log=log))
+        line = f"Buildroot {tree.version}: {tree.path}"
+        progress.console.print(line, soft_wrap=True, highlight=False)
+
+
 @app.command()
 def run(
     experiment: Annotated[str, typer.Argument(help="An experiment file, or a shipped one's name.")],

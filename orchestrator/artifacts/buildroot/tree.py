@@ -116,7 +116,7 @@ def fetch_tree(context: BuildContext, environment: Mapping[str, str] = os.enviro
     """
     place = _place(context.cache)
     place.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(place.with_suffix(".lock"), timeout=context.deadline.remaining):
+    with FileLock(place.parent / f"{RELEASE}.lock", timeout=context.deadline.remaining):
         found = _version(place)
         if found is None:
             url = environment.get("BUILDROOT_URL") or URL
