@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ __all__ = [
     "AptSource",
     "debian_tree",
     "installed_version",
+    "missing_packages",
     "parse_sources",
     "unpack",
 ]
@@ -153,6 +154,18 @@ def unpack(context: BuildContext, tree: Artifact, folder: Path) -> None:
     argv += ["--exclude=./var/lib/apt/*", "--exclude=./etc/apt/*", "--exclude=./var/lib/dpkg/*"]
     argv += [f"--exclude=./{glob}" for glob in _LEFT_OUT]
     run(argv, log=context.log, deadline=context.deadline.within(300))
+
+
+def missing_packages(packages: Iterable[str]) -> list[str]:
+    """Those host packages that are not installed."""
+    result = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\\n"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    installed = set(result.stdout.splitlines())
+    return [package for package in packages if f"{package} installed" not in installed]
 
 
 def installed_version(package: str) -> str:

@@ -18,8 +18,9 @@ class DomuImage(Table):
 
     builder: Builder = "auto"
     """``auto``: Buildroot where a tree of it is at hand, else Debian's packages."""
-    toolchain: Toolchain = "bootlin"
-    """Buildroot's compiler: its own choice, a download; or Debian's, with Debian's sources."""
+    toolchain: Toolchain | None = None
+    """Buildroot's compiler: its own choice, a download; or Debian's, with Debian's sources.
+    Where left out, what ``BUILDROOT_TOOLCHAIN`` says, else the former."""
 
     def as_asked(self, builder: str | None, toolchain: str | None) -> DomuImage:
         """With what a command line says, where it says something.

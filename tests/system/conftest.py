@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,10 @@ DOMAINS = [
         kernel_arguments=("xen-pageshare.load_timeout_ms=1000",),
     ),
 ]
+
+
+# with a Buildroot tree at hand, experiments take it; whoever runs this has Debian's mirrors
+os.environ.setdefault("BUILDROOT_TOOLCHAIN", "debian")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

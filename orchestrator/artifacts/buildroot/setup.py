@@ -11,7 +11,8 @@ from typing import Literal
 from orchestrator.artifacts.buildroot.sources import debian_sources, source_versions
 from orchestrator.artifacts.buildroot.toolchain import LIBC, debian_toolchain
 from orchestrator.artifacts.buildroot.tree import BuildrootTree, content_digest
-from orchestrator.artifacts.context import BuildContext
+from orchestrator.artifacts.context import BuildContext, read_list
+from orchestrator.artifacts.debian import missing_packages
 from orchestrator.errors import UserError
 
 __all__ = ["DEFCONFIG", "BuildrootSetup", "Toolchain", "external_tree", "prepare"]
@@ -90,6 +91,7 @@ def prepare(
     variables: Sequence[str] = ()
     versions: Mapping[str, str] = {}
     if toolchain == "debian":
+        _check_host_packages(external)
         compiler, sources = debian_toolchain(context), debian_sources(context, tree.path, external)
         parts.append((external / "debian" / "debian.fragment").read_text())
         environment = {
@@ -104,3 +106,13 @@ def prepare(
     configuration = "".join(parts)
     inputs["configuration"] = configuration
     return BuildrootSetup(tree, external, configuration, environment, variables, versions, inputs)
+
+
+def _check_host_packages(external: Path) -> None:
+    """``UserError`` where a tool is missing that Buildroot takes from the machine."""
+    missing = missing_packages(read_list(external / "debian" / "host-packages.txt"))
+    if missing:
+        raise UserError(
+            "Buildroot's toolchain debian needs packages that are not installed: "
+            f"apt-get install {' '.join(missing)}"
+        )

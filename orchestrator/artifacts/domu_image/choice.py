@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from orchestrator.artifacts.buildroot import Toolchain, find_tree
 from orchestrator.artifacts.buildroot.tree import FOLDER_VARIABLE
@@ -18,6 +18,8 @@ from orchestrator.errors import UserError
 
 __all__ = ["BuilderName", "ImageChoice", "choose_builder"]
 
+TOOLCHAIN_VARIABLE = "BUILDROOT_TOOLCHAIN"
+
 BuilderName = Literal["auto", "buildroot", "debian"]
 
 
@@ -27,8 +29,8 @@ class ImageChoice:
 
     builder: BuilderName = "auto"
     """``auto``: Buildroot where there is a tree of it, else Debian's packages."""
-    toolchain: Toolchain = "bootlin"
-    """Of Buildroot."""
+    toolchain: Toolchain | None = None
+    """Of Buildroot; by ``BUILDROOT_TOOLCHAIN`` where None, else Bootlin's."""
 
 
 def choose_builder(
@@ -46,18 +48,20 @@ def choose_builder(
         on_line: sees what a build of Buildroot's prints.
 
     Raises:
-        UserError: Buildroot is asked for and there is none, or ``BUILDROOT_DIR`` is none.
+        UserError: Buildroot is asked for and there is none, ``BUILDROOT_DIR`` is none, or
+            ``BUILDROOT_TOOLCHAIN`` is no toolchain.
     """
     if choice.builder == "debian":
         return DebianDomuImage()
     tree = find_tree(context.cache, environment)
     if tree is not None:
+        toolchain = choice.toolchain or _usual_toolchain(environment)
         if choice.builder == "auto":
             tell(
                 f"domU images: by Buildroot {tree.version} ({tree.path}); "
                 "of Debian packages: --image-builder debian"
             )
-        return BuildrootDomuImage(tree, choice.toolchain, on_line)
+        return BuildrootDomuImage(tree, toolchain, on_line)
     if choice.builder == "buildroot":
         raise UserError(
             "image builder buildroot: there is no Buildroot tree; name one with "
@@ -68,3 +72,14 @@ def choose_builder(
         f"make buildroot or set {FOLDER_VARIABLE}"
     )
     return DebianDomuImage()
+
+
+def _usual_toolchain(environment: Mapping[str, str]) -> Toolchain:
+    given = environment.get(TOOLCHAIN_VARIABLE) or "bootlin"
+    known: tuple[Toolchain, ...] = get_args(Toolchain)
+    for toolchain in known:
+        if given == toolchain:
+            return toolchain
+    raise UserError(
+        f"{TOOLCHAIN_VARIABLE} = {given}: no such toolchain; allowed: {', '.join(known)}"
+    )

@@ -64,3 +64,28 @@ def test_buildroot_without_a_tree_is_refused_with_what_to_do(context):
 def test_a_folder_that_is_no_tree_is_refused(context, tmp_path, builder):
     with pytest.raises(UserError, match=r"BUILDROOT_DIR = .*no Buildroot tree"):
         chosen(context, builder, {"BUILDROOT_DIR": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    ("asked", "variable", "toolchain"),
+    [
+        (None, None, "bootlin"),
+        (None, "debian", "debian"),
+        ("bootlin", "debian", "bootlin"),
+    ],
+)
+def test_the_toolchain_is_the_asked_one_or_the_machines(
+    context, tmp_path, asked, variable, toolchain
+):
+    environment = {"BUILDROOT_DIR": str(tree_at(tmp_path / "buildroot"))}
+    if variable:
+        environment["BUILDROOT_TOOLCHAIN"] = variable
+    choice = ImageChoice("buildroot", asked)
+    made = choose_builder(context, choice, tell=print, environment=environment)
+    assert made.toolchain == toolchain
+
+
+def test_a_toolchain_that_is_none_is_refused(context, tmp_path):
+    environment = {"BUILDROOT_DIR": str(tree_at(tmp_path / "b")), "BUILDROOT_TOOLCHAIN": "clang"}
+    with pytest.raises(UserError, match="clang: no such toolchain; allowed: bootlin, debian"):
+        chosen(context, "auto", environment)

@@ -89,6 +89,28 @@ def test_what_may_differ_is_compared(make_run, variable):
     assert differences(base.manifest, other.manifest, variable) == []
 
 
+def image_by(builder):
+    inputs = {"builder": builder}
+    return {
+        "artifacts": {"domu_image": ArtifactEntry(key="1" * 64, digest="2" * 64, inputs=inputs)}
+    }
+
+
+def test_images_of_two_builders_are_compared_by_force_alone(make_run):
+    base = make_run("a", **image_by("debian"))
+    other = make_run("b", **image_by("buildroot"))
+    with pytest.raises(UserError, match="image builder: domU images: debian and buildroot"):
+        compare_runs([base], [other], Criteria(), variable="project")
+    assert compare_runs([base], [other], Criteria(), variable="project", force=True)
+
+
+def test_who_was_asked_for_images_is_no_difference_where_the_builder_is_the_same(make_run):
+    asked = {"domu": {"image": {"builder": "debian", "toolchain": None}}}
+    base = make_run("a", **image_by("debian"))
+    other = make_run("b", content=asked, **image_by("debian"))
+    assert differences(base.manifest, other.manifest) == []
+
+
 def test_how_a_run_is_called_and_how_often_it_repeats_is_no_difference(make_run):
     content = {"title": "other", "limits": {"boot_seconds": 9}, "name": "other"}
     base, other = make_run("a", times=3), make_run("b", times=4, content=content)
