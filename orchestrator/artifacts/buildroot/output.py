@@ -120,7 +120,7 @@ class BuildrootOutput:
             for name, source in local_packages(self.setup.external).items()
         }
         for name in sorted(before.keys() & now.keys()):
-            if before[name] != now[name] and any(self.folder.glob(f"build/{name}-*")):
+            if before[name] != now[name]:
                 self.make(f"{name}-dirclean")
         note.write_text(json.dumps(now, indent=2, sort_keys=True))
 

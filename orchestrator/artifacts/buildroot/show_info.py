@@ -23,10 +23,11 @@ def target_packages(
     for name, one in sorted(info.items()):
         if one["type"] != "target" or one.get("virtual") or not one.get("install_target"):
             continue
-        version = one.get("version", "")
-        source = "buildroot" if one.get("downloads") else "testbed"
+        version, source = one.get("version", ""), "buildroot"
         if name in debian_versions:
             version, source = debian_versions[name], "debian-source"
+        elif one["package_dir"].startswith("/"):  # of a BR2_EXTERNAL tree
+            source = "testbed"
         elif not version:
             continue  # skeletons and scripts: files of Buildroot itself
         licenses = one.get("licenses", "").replace("unknown", "")

@@ -148,10 +148,14 @@ def test_a_bad_line_of_the_list_of_sources_is_named(tmp_path):
 def test_packages_in_the_image_are_those_installed_to_the_target():
     info = {
         "busybox": {"type": "target", "virtual": False, "install_target": True,
+                    "package_dir": "package/busybox",
                     "version": "1.37.0", "licenses": "GPL-2.0", "downloads": [{}]},
         "host-m4": {"type": "host", "virtual": False, "version": "1.4"},
         "toolchain": {"type": "target", "virtual": True},
-        "skeleton": {"type": "target", "virtual": False, "install_target": True, "version": ""},
+        "skeleton": {"type": "target", "virtual": False, "install_target": True, "version": "",
+                     "package_dir": "package/skeleton"},
+        "testbed-memwatch": {"type": "target", "virtual": False, "install_target": True,
+                             "version": "", "package_dir": "/checkout/package", "licenses": "MIT"},
         "dropbear": {"type": "target", "virtual": False, "install_target": True,
                      "version": "2025.89", "licenses": "MIT", "downloads": []},
         "tar": {"type": "rootfs"},
@@ -159,6 +163,7 @@ def test_packages_in_the_image_are_those_installed_to_the_target():
     assert target_packages(info, {"dropbear": "2022.83-1"}) == [
         ImagePackage("busybox", "1.37.0", "buildroot", "GPL-2.0"),
         ImagePackage("dropbear", "2022.83-1", "debian-source", "MIT"),
+        ImagePackage("testbed-memwatch", "", "testbed", "MIT"),
     ]
 
 
@@ -172,5 +177,7 @@ def test_buildroots_kernel_takes_the_fragments_of_ours(context):
 
 
 def test_local_packages_lie_in_the_checkout(context):
-    for source in local_packages(external_tree(context)).values():
-        assert source.is_dir()
+    found = local_packages(external_tree(context))
+    assert set(found) == {"testbed-memwatch", "testbed-pagegen"}
+    for source in found.values():
+        assert list(source.glob("*.c"))
