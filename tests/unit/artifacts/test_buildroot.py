@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
@@ -13,6 +14,7 @@ from orchestrator.artifacts.buildroot.setup import external_tree
 from orchestrator.artifacts.buildroot.show_info import target_packages
 from orchestrator.artifacts.buildroot.sources import SourceName, override_lines, read_source_names
 from orchestrator.artifacts.buildroot.toolchain import relocate
+from orchestrator.artifacts.context import read_list
 from orchestrator.artifacts.kernel_variant import load_variant
 from orchestrator.artifacts.packages import ImagePackage
 from orchestrator.errors import InfrastructureError, UserError
@@ -181,3 +183,23 @@ def test_local_packages_lie_in_the_checkout(context):
     assert set(found) == {"testbed-memwatch", "testbed-pagegen"}
     for source in found.values():
         assert list(source.glob("*.c"))
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_the_post_build_script_makes_mount_points_and_lets_in_whom_it_is_told(
+    context, tmp_path, given
+):
+    target, key = tmp_path / "target", tmp_path / "id.pub"
+    (target / "etc/init.d").mkdir(parents=True)
+    key.write_text("ssh-ed25519 AAAA me\n")
+    script = external_tree(context) / "board/testbed/domu/post-build.sh"
+    environment = {"PATH": os.defpath, "TESTBED_AUTHORIZED_KEYS": str(key) if given else ""}
+    subprocess.run([script, target], check=True, env=environment)
+    for folder in read_list(context.images / "domu/folders.txt"):
+        assert (target / folder).is_dir(), folder
+    assert not (target / "etc/init.d").exists()
+    authorized = target / "root/.ssh/authorized_keys"
+    assert authorized.exists() == given
+    if given:
+        assert authorized.read_text() == key.read_text()
+        assert authorized.stat().st_mode & 0o777 == 0o600

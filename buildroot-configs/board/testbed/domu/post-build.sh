@@ -13,7 +13,7 @@ while read -r folder; do
 done <"$images/folders.txt"
 
 # testbed-boot does all that these would do, in one process.
-rm -rf "$target/etc/init.d" "$target/etc/network"
+rm -rf "$target/etc/init.d"
 
 # Who may log in: TESTBED_AUTHORIZED_KEYS=~/.ssh/id_ed25519.pub make
 mkdir -p "$target/root/.ssh"
