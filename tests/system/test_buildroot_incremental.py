@@ -60,18 +60,20 @@ def checkout(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Checkout
 
 @pytest.mark.full
 def test_what_changed_is_made_again_and_nothing_else(checkout: Checkout) -> None:
+    ours = checkout.images / "overlay/etc/ours"
+    ours.write_text("of the overlay alone\n")
     built, files = checkout.build()
     assert {"busybox", "dropbear"} <= built
-    assert "./etc/shells" in files
+    assert "./etc/ours" in files
 
     # a file of the overlay: nothing is compiled
     (checkout.images / "overlay/etc/hosts").write_text("127.0.0.1 changed\n")
-    (checkout.images / "overlay/etc/shells").unlink()
+    ours.unlink()
     built, files = checkout.build()
     assert built == set()
     assert checkout.seconds <= OVERLAY_SECONDS * slowness()
     assert files["./etc/hosts"] == b"127.0.0.1 changed\n"
-    assert "./etc/shells" not in files
+    assert "./etc/ours" not in files
 
     # a package's configuration: that package alone
     before = files["./bin/busybox"]
