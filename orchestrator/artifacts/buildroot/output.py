@@ -2,8 +2,10 @@
 
 ::
 
-    <cache>/buildroot-output/<key>/     of a setup and a checkout
+    <cache>/buildroot-output/<defconfig>-<toolchain>-<checkout>/
         defconfig                       what it is configured by
+        key                             what all of it was built from: another one, and it is
+                                        begun anew
         locals.json                     digests of our own packages' sources, as they were built
         build/, host/, images/, ...     Buildroot's
 
@@ -30,7 +32,7 @@ from orchestrator.artifacts.buildroot.setup import BuildrootSetup
 from orchestrator.artifacts.context import BuildContext
 from orchestrator.artifacts.digests import text_digest
 from orchestrator.artifacts.ext4 import EPOCH
-from orchestrator.commands import Log, package_of, run
+from orchestrator.commands import CommandFailed, Log, package_of, run
 from orchestrator.errors import InfrastructureError, UserError
 
 __all__ = ["BuildrootOutput", "opened_output"]
@@ -38,6 +40,7 @@ __all__ = ["BuildrootOutput", "opened_output"]
 _SECONDS = 3600.0
 _NEEDED = ("bzip2", "cpio", "file", "make", "patch", "perl", "rsync", "unzip", "wget")
 """What Buildroot starts from, beside compilers (its manual, "System requirements")."""
+_LOST_DOWNLOAD = re.compile(r"/build/([^/\s]+)/\.stamp_downloaded\] Error")
 _LOCAL_SITE = re.compile(r"^[A-Z0-9_]+_SITE = \$\(BR2_EXTERNAL_TESTBED_PATH\)/(\S+)$", re.MULTILINE)
 
 
@@ -55,19 +58,33 @@ class BuildrootOutput:
         return self.folder / "images"
 
     def make(self, *targets: str, on_line: Log | None = None) -> str:
-        """``make`` in the output folder; what it printed is returned. Raises ``CommandFailed``."""
+        """``make`` in the output folder; what it printed is returned.
+
+        Raises:
+            InfrastructureError: it failed (``CommandFailed``), or could not download.
+        """
         argv: list[str | Path] = ["make", "-C", self.folder, *self.setup.variables, *targets]
-        done = run(
-            argv,
-            env=self._environment(),
-            log=self.context.log,
-            deadline=self.context.deadline.within(_SECONDS),
-            on_line=on_line,
-        )
+        try:
+            done = run(
+                argv,
+                env=self._environment(),
+                log=self.context.log,
+                deadline=self.context.deadline.within(_SECONDS),
+                on_line=on_line,
+            )
+        except CommandFailed as error:
+            lost = _LOST_DOWNLOAD.search(error.tail)
+            if lost is None:
+                raise
+            raise InfrastructureError(
+                f"Buildroot could not download {lost[1]}; where only Debian's packages can be "
+                "had, --buildroot-toolchain debian (or BUILDROOT_TOOLCHAIN=debian) does without, "
+                "as does --image-builder debian"
+            ) from error
         return done.stdout
 
     def build(self, *, on_line: Log | None = None) -> None:
-        """Bring everything up to date, the images at last. Raises ``CommandFailed``."""
+        """Bring everything up to date, the images at last; errors as ``make`` has them."""
         self._rebuild_changed()
         self._lay_target_anew()
         self.make(on_line=on_line)
@@ -105,7 +122,10 @@ class BuildrootOutput:
             for path in sorted(self.setup.external.rglob("*"))
             if path.suffix == ".mk" or path.name == "Config.in"
         ]
-        return text_digest(json.dumps([dict(self.setup.inputs), recipes], sort_keys=True))
+        # Buildroot keeps both paths in what it makes
+        places = [str(self.setup.tree.path), str(self.setup.external)]
+        parts = [dict(self.setup.inputs), recipes, places]
+        return text_digest(json.dumps(parts, sort_keys=True))
 
     def _lay_target_anew(self) -> None:
         shutil.rmtree(self.folder / "target", ignore_errors=True)

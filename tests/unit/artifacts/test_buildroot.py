@@ -9,14 +9,15 @@ import pytest
 
 from orchestrator.artifacts import BuildContext, Cache
 from orchestrator.artifacts.buildroot import tree as trees
-from orchestrator.artifacts.buildroot.output import local_packages
-from orchestrator.artifacts.buildroot.setup import external_tree
+from orchestrator.artifacts.buildroot.output import BuildrootOutput, local_packages
+from orchestrator.artifacts.buildroot.setup import BuildrootSetup, external_tree
 from orchestrator.artifacts.buildroot.show_info import target_packages
 from orchestrator.artifacts.buildroot.sources import SourceName, override_lines, read_source_names
 from orchestrator.artifacts.buildroot.toolchain import relocate
 from orchestrator.artifacts.context import read_list
 from orchestrator.artifacts.kernel_variant import load_variant
 from orchestrator.artifacts.packages import ImagePackage
+from orchestrator.commands import CommandFailed
 from orchestrator.errors import InfrastructureError, UserError
 
 
@@ -203,3 +204,40 @@ def test_the_post_build_script_makes_mount_points_and_lets_in_whom_it_is_told(
     if given:
         assert authorized.read_text() == key.read_text()
         assert authorized.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.fixture
+def output(context, tmp_path):
+    """An output folder that a Makefile of the test is put into."""
+    tree = trees.BuildrootTree(tmp_path / "tree", trees.RELEASE)
+    setup = BuildrootSetup(tree, external_tree(context), "BR2_x=y\n", {}, (), {}, {})
+    folder = tmp_path / "output"
+    folder.mkdir()
+    return BuildrootOutput(folder, setup, context)
+
+
+def test_a_download_that_fails_says_what_to_do_about_it(output):
+    stamp = output.folder / "build/host-tar-1.35/.stamp_downloaded"
+    (output.folder / "Makefile").write_text(f"all: {stamp}\n{stamp}:\n\t@false\n")
+    with pytest.raises(InfrastructureError) as caught:
+        output.make()
+    assert "could not download host-tar-1.35" in str(caught.value)
+    assert "--buildroot-toolchain debian" in str(caught.value)
+
+
+def test_another_failure_shows_what_make_said(output):
+    (output.folder / "Makefile").write_text("all:\n\t@echo 'no rule for this' >&2; false\n")
+    with pytest.raises(CommandFailed, match="no rule for this"):
+        output.make()
+
+
+def test_target_is_laid_anew_and_everything_else_is_kept(output):
+    for name in ("target/etc/old", "build/busybox-1/.stamp_target_installed",
+                 "build/busybox-1/.stamp_built", "host/bin/gcc"):  # fmt: skip
+        path = output.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (output.folder / "Makefile").write_text("all:\n")
+    output.build()
+    left = {path.name for path in output.folder.rglob("*") if path.is_file()}
+    assert left == {"Makefile", "locals.json", ".stamp_built", "gcc"}
