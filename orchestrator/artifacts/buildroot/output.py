@@ -7,6 +7,7 @@
         key                             what all of it was built from: another one, and it is
                                         begun anew
         locals.json                     digests of our own packages' sources, as they were built
+        show-info.json                  what Buildroot says of its packages
         build/, host/, images/, ...     Buildroot's
 
 Whatever configures packages or compiler is part of the key. The rest is brought up to date:
@@ -24,6 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -88,6 +90,15 @@ class BuildrootOutput:
         self._rebuild_changed()
         self._lay_target_anew()
         self.make(on_line=on_line)
+
+    def show_info(self) -> dict[str, Any]:
+        """What ``make show-info`` says, which follows from the configuration alone."""
+        note = self.folder / "show-info.json"
+        if not note.exists():
+            text = self.make("-s", "--no-print-directory", "show-info")
+            note.write_text(json.dumps(json.loads(text), indent=1, sort_keys=True) + "\n")
+        info: dict[str, Any] = json.loads(note.read_text())
+        return info
 
     def _environment(self) -> dict[str, str]:
         environment = dict(self.setup.environment)

@@ -51,7 +51,7 @@ def build_rootfs(
             output.build(on_line=on_line)
             shutil.copyfile(output.images / "rootfs.tar", folder / "rootfs.tar")
             shutil.copyfile(output.folder / ".config", folder / "config")
-            info = json.loads(output.make("-s", "--no-print-directory", "show-info"))
+            info = output.show_info()
         (folder / "show-info.json").write_text(json.dumps(info, indent=1, sort_keys=True) + "\n")
         write_packages(folder, target_packages(info, setup.debian_versions))
 
