@@ -77,8 +77,9 @@ def test_what_changed_is_made_again_and_nothing_else(checkout: Checkout) -> None
 
     # a package's configuration: that package alone
     before = files["./bin/busybox"]
-    with (checkout.board / "busybox.fragment").open("a") as fragment:
-        fragment.write("# CONFIG_FSYNC is not set\n")
+    fragment = checkout.board / "busybox.fragment"
+    changed = fragment.read_text().replace("CONFIG_FSYNC=y", "# CONFIG_FSYNC is not set")
+    fragment.write_text(changed)
     built, files = checkout.build()
     assert built == {"busybox"}
     assert files["./bin/busybox"] != before
