@@ -4,8 +4,8 @@
 
     artifacts.json          kind, key and digest of everything that was built
     <image>.cdx.json        an image's packages: name, version, licence where it is known
-    buildroot/              where Buildroot made the domUs' image: its own show-info.json,
-                            and of its legal-info the manifests and licence texts
+    buildroot/              where Buildroot made the domUs' image: its own show-info.json, and
+                            legal-info/, or Debian's copyright/ where the sources are Debian's
 """
 
 from __future__ import annotations
