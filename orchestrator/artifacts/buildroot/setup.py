@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from orchestrator.artifacts.buildroot.show_info import TOOLCHAIN
 from orchestrator.artifacts.buildroot.sources import debian_sources, source_versions
 from orchestrator.artifacts.buildroot.toolchain import LIBC, debian_toolchain
 from orchestrator.artifacts.buildroot.tree import BuildrootTree, content_digest
@@ -19,9 +20,6 @@ __all__ = ["DEFCONFIG", "BuildrootSetup", "Toolchain", "external_tree", "prepare
 
 Toolchain = Literal["bootlin", "debian"]
 """Buildroot's own choice, a download; or Debian's cross compiler, and Debian's sources."""
-
-_TOOLCHAIN = "toolchain-external-custom"
-"""Buildroot's name for what brings the C library, where the compiler is Debian's."""
 
 DEFCONFIG = "testbed_domu_defconfig"
 
@@ -98,7 +96,7 @@ def prepare(
             "TESTBED_DEBIAN_TOOLCHAIN": str(compiler.folder / "toolchain"),
             "TESTBED_DEBIAN_SITE": str(sources.folder),
         }
-        versions = source_versions(sources) | {_TOOLCHAIN: dict(compiler.inputs)[LIBC]}
+        versions = source_versions(sources) | {TOOLCHAIN: dict(compiler.inputs)[LIBC]}
         variables = _DEBIAN_VARIABLES
         inputs |= {"compiler": compiler.key, "sources": sources.key}
     if not kernel:

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from orchestrator.artifacts.buildroot.toolchain import LIBC
 from orchestrator.artifacts.packages import ImagePackage
 
-__all__ = ["target_packages"]
+__all__ = ["TOOLCHAIN", "target_packages"]
+
+TOOLCHAIN = "toolchain-external-custom"
+"""Buildroot's name for what brings the C library, where the compiler is Debian's."""
+
+_DEBIAN_NAMES = {TOOLCHAIN: LIBC}
 
 
 def target_packages(
@@ -31,5 +37,5 @@ def target_packages(
         elif not version:
             continue  # skeletons and scripts: files of Buildroot itself
         licenses = one.get("licenses", "").replace("unknown", "")
-        found.append(ImagePackage(name, version, source, licenses))
+        found.append(ImagePackage(_DEBIAN_NAMES.get(name, name), version, source, licenses))
     return found

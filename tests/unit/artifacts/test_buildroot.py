@@ -155,6 +155,8 @@ def test_packages_in_the_image_are_those_installed_to_the_target():
                     "version": "1.37.0", "licenses": "GPL-2.0", "downloads": [{}]},
         "host-m4": {"type": "host", "virtual": False, "version": "1.4"},
         "toolchain": {"type": "target", "virtual": True},
+        "toolchain-external-custom": {"type": "target", "virtual": False, "install_target": True,
+                                      "version": "", "licenses": "unknown"},
         "skeleton": {"type": "target", "virtual": False, "install_target": True, "version": "",
                      "package_dir": "package/skeleton"},
         "testbed-memwatch": {"type": "target", "virtual": False, "install_target": True,
@@ -163,10 +165,12 @@ def test_packages_in_the_image_are_those_installed_to_the_target():
                      "version": "2025.89", "licenses": "MIT", "downloads": []},
         "tar": {"type": "rootfs"},
     }  # fmt: skip
-    assert target_packages(info, {"dropbear": "2022.83-1"}) == [
+    versions = {"dropbear": "2022.83-1", "toolchain-external-custom": "2.36-8"}
+    assert target_packages(info, versions) == [
         ImagePackage("busybox", "1.37.0", "buildroot", "GPL-2.0"),
         ImagePackage("dropbear", "2022.83-1", "debian-source", "MIT"),
         ImagePackage("testbed-memwatch", "", "testbed", "MIT"),
+        ImagePackage("libc6-dev-arm64-cross", "2.36-8", "debian-source", ""),
     ]
 
 
