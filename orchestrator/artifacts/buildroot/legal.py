@@ -55,6 +55,6 @@ def _legal_info(made: Path, folder: Path) -> list[Path]:
 
 def _copyright_files(sources: Path, folder: Path) -> list[Path]:
     folder.mkdir()
-    for file in sorted(sources.glob("*/debian/copyright")):
+    for file in sorted(sources.glob("*/debian/copyright*")):
         shutil.copyfile(file, folder / file.parts[-3])
     return [folder]
