@@ -55,7 +55,9 @@ def _panel(title: str, curves: Sequence[Curve]) -> Any:
         color=alt.Color(
             "form:N",
             scale=alt.Scale(domain=list(names), range=list(colours)),
-            legend=alt.Legend(title=None, orient="bottom", columns=2, symbolType="square"),
+            legend=alt.Legend(
+                title=None, orient="bottom", columns=2, labelLimit=260, symbolType="square"
+            ),
         ),
     )
     return encoded.properties(width=WIDTH, height=HEIGHT, title=title)

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from orchestrator.metrics.forms import form_curves
-from orchestrator.metrics.series import figure2_curves
+from orchestrator.metrics.series import Curve, figure2_curves
 from orchestrator.results.baseline_table import COLUMNS, baseline_rows, compares_swaps
 from orchestrator.results.build import build_summary
 from orchestrator.results.charts import (
@@ -40,7 +40,7 @@ from orchestrator.results.words import (
     whole,
 )
 
-__all__ = ["figure2_panels", "render_figure2", "render_report", "report_html"]
+__all__ = ["figure2_panels", "render_figure2", "render_forms", "render_report", "report_html"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_ENTRIES = 5000
@@ -110,6 +110,18 @@ def render_figure2(run_dir: Path, destination: Path) -> Path:
     return destination
 
 
+def render_forms(run_dir: Path, destination: Path) -> Path:
+    """Write what a run's stores kept, by form over time, as an SVG file.
+
+    Raises:
+        UserError: as ``render_report``.
+    """
+    run = read_run(run_dir)
+    curves = _form_curves(run, run.summary or build_summary(run))
+    destination.write_text(forms_svg(curves), encoding="utf-8")
+    return destination
+
+
 def figure2_panels(run: Run, summary: Summary) -> list[Figure2]:
     """One panel a variant that has a store, in their order."""
     return [
@@ -176,11 +188,14 @@ def _pictures(run: Run, summary: Summary) -> dict[str, Markup]:
 
 def _forms(run: Run, summary: Summary) -> Markup | None:
     """What is kept by form over time, where there was a second look."""
-    looked = [one for one in summary.variants if any(getattr(one, n) for n in SECOND_LOOK_PARTS)]
-    curves = {
-        one.title or one.name: form_curves(run.samples_of(one.name).samples) for one in looked
-    }
+    curves = _form_curves(run, summary)
     return _svg(forms_svg(curves)) if curves else None
+
+
+def _form_curves(run: Run, summary: Summary) -> dict[str, list[Curve]]:
+    """Of each variant that has a second look, by its title."""
+    looked = [one for one in summary.variants if any(getattr(one, n) for n in SECOND_LOOK_PARTS)]
+    return {one.title or one.name: form_curves(run.samples_of(one.name).samples) for one in looked}
 
 
 def _fault_rows(variant: str, file: VariantFile) -> Iterator[FaultRow]:
