@@ -30,6 +30,9 @@ def decode(encoding: int, payload: bytes) -> bytes:
         elif encoding == LZ4:
             page = lz4.block.decompress(payload, uncompressed_size=PAGE_SIZE)
         elif encoding == ZSTD:
+            # the library makes what a frame's header promises, whatever is asked for
+            if zstandard.frame_content_size(payload) > PAGE_SIZE:
+                raise InfrastructureError("a payload that promises more than a page")
             page = zstandard.ZstdDecompressor().decompress(payload, max_output_size=PAGE_SIZE)
         else:
             raise InfrastructureError(f"a payload in encoding {encoding}, which cannot be read")

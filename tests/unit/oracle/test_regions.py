@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -223,6 +224,7 @@ def test_a_copy_that_is_not_of_one_moment_is_refused(kept, name, spoil, message)
         (1, compressed(b"short"), "a page of 5 bytes"),
         (3, b"\xff" * 40, "cannot be decompressed"),
         (2, b"lzo", "encoding 2, which cannot be read"),
+        (3, zstandard.ZstdCompressor().compress(bytes(1 << 20)), "promises more than a page"),
     ],
 )
 def test_a_payload_that_is_no_page_is_an_error(encoding, payload, message):
@@ -231,8 +233,6 @@ def test_a_payload_that_is_no_page_is_an_error(encoding, payload, message):
 
 
 def test_zstd_is_read_too():
-    import zstandard
-
     payload = zstandard.ZstdCompressor(level=3).compress(page(1))
     assert decode(3, payload) == page(1)
     assert encoded_length("zstd", page(1)) == len(payload)
