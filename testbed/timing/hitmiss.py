@@ -8,8 +8,6 @@ microseconds: 5 %, median and 95 %.
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import sys
 import tempfile
@@ -17,7 +15,15 @@ from pathlib import Path
 
 from testbed.store.transport.frontend import FrontLibrary, FrontRing
 from testbed.store.transport.native import RingLibrary
-from testbed.timing.rig import ASKER, HOLDER, Distribution, distribution, make_store, store_one
+from testbed.timing.rig import (
+    ASKER,
+    HOLDER,
+    Distribution,
+    command_line,
+    distribution,
+    make_store,
+    store_one,
+)
 
 __all__ = ["main", "measure"]
 
@@ -54,16 +60,9 @@ def measure(
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python3 -m testbed.timing.hitmiss", description="Shared and new pages, by the clock."
+    return command_line(
+        "testbed.timing.hitmiss", "Shared and new pages, by the clock.", measure, 4000, arguments
     )
-    parser.add_argument("--front", type=Path, required=True, help="libpageshare_front.so")
-    parser.add_argument("--pages", type=int, default=4000)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args(arguments)
-    found = measure(FrontLibrary(options.front), RingLibrary(), options.pages, options.seed)
-    print(json.dumps(found))
-    return 0
 
 
 if __name__ == "__main__":

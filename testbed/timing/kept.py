@@ -8,8 +8,6 @@ tell by the clock.
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import struct
 import sys
@@ -28,6 +26,7 @@ from testbed.timing.rig import (
     ASKER,
     HOLDER,
     Distribution,
+    command_line,
     distribution,
     load_one,
     make_store,
@@ -106,16 +105,9 @@ def _kind(draw: random.Random, number: int) -> list[bytes]:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python3 -m testbed.timing.kept", description="Pages by form, by the clock."
+    return command_line(
+        "testbed.timing.kept", "Pages by form, by the clock.", measure, 500, arguments
     )
-    parser.add_argument("--front", type=Path, required=True, help="libpageshare_front.so")
-    parser.add_argument("--pages", type=int, default=500, help="of each form")
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args(arguments)
-    found = measure(FrontLibrary(options.front), RingLibrary(), options.pages, options.seed)
-    print(json.dumps(found))
-    return 0
 
 
 if __name__ == "__main__":

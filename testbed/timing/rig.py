@@ -6,9 +6,13 @@ measured is what the store does, with the least noise that a domU could ever see
 
 from __future__ import annotations
 
+import argparse
+import json
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from testbed.store.config import DomainConfig, StoreConfig
 from testbed.store.protocol import REQUEST, Encoding, Op
@@ -18,17 +22,42 @@ from testbed.store.secondlook.settings import Settings
 from testbed.store.state import State
 from testbed.store.store import Store
 from testbed.store.table import SharingTable
-from testbed.store.transport.frontend import FrontRing
+from testbed.store.transport.frontend import FrontLibrary, FrontRing
 from testbed.store.transport.inprocess import InProcessEdge
 from testbed.store.transport.interface import Batch
 from testbed.store.transport.native import RingLibrary
 
-__all__ = ["ASKER", "HOLDER", "Distribution", "distribution", "load_one", "make_store", "store_one"]
+__all__ = [
+    "ASKER",
+    "HOLDER",
+    "Distribution",
+    "command_line",
+    "distribution",
+    "load_one",
+    "make_store",
+    "store_one",
+]
 
 HOLDER, ASKER = "holder", "asker"
 QUOTA = 64 << 20
 
 Distribution = dict[str, float]
+Measure = Callable[[FrontLibrary, RingLibrary, int, int], dict[str, Any]]
+"""Of the two ends' libraries, a number of pages, and a seed."""
+
+
+def command_line(
+    name: str, description: str, measure: Measure, pages: int, arguments: list[str] | None
+) -> int:
+    """A program that measures and prints one JSON line; ``pages`` unless told otherwise."""
+    parser = argparse.ArgumentParser(prog=f"python3 -m {name}", description=description)
+    parser.add_argument("--front", type=Path, required=True, help="libpageshare_front.so")
+    parser.add_argument("--pages", type=int, default=pages, help="of each kind")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args(arguments)
+    found = measure(FrontLibrary(options.front), RingLibrary(), options.pages, options.seed)
+    print(json.dumps(found))
+    return 0
 
 
 def make_store(
