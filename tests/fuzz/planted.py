@@ -149,7 +149,7 @@ COLLISIONS = {
     ),
     "only the bytes' begin is compared": Change(_TABLE, "payload, length)) {", "payload, 8)) {"),
     "pages of another group": Change(_TABLE, " && entry->group == group &&", " &&"),
-    "pages of another encoding": Change(_TABLE, "\n\t\t    entry->encoding == encoding &&", ""),
+    "pages of another encoding": Change(_TABLE, "\n\t\t    entry->kind == encoding &&", ""),
     "pages of another length": Change(_TABLE, "entry->length == length && ", ""),
     "bytes are not compared": Change(
         _TABLE, "!memcmp(payload_of(table, page), payload, length)", "1"
