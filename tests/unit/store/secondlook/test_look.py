@@ -120,6 +120,21 @@ def test_a_store_that_starts_again_finds_differences_and_bases(tmp_path):
     assert len(store.table) == 1
 
 
+@pytest.mark.parametrize("kind", [0x71, 0x21, 0xF0])
+def test_a_difference_whose_base_is_of_no_form_or_another_is_lost_alone(tmp_path, kind):
+    store = Store(tmp_path)
+    store.put(0, 1, process_page(1, MOVES[0]))
+    row = store.put(1, 1, process_page(1, MOVES[1]))
+    other = store.put(1, 2, process_page(7))
+    store.look_at_all()
+    difference = store.domains[1].find(1, 1, row)
+    store.table.records.kinds[store.table.rekept.base(difference)] = kind
+    store.reopen()
+    assert [domain.member.damaged for domain in store.domains] == [1, 1, 0]
+    assert store.get(1, 2, other) == process_page(7)
+    assert problems(store.table, store.domains) == []
+
+
 @pytest.mark.parametrize("which", ["base", "difference"])
 def test_a_bit_that_flips_in_either_part_is_found(store, which):
     store.put(0, 1, process_page(1, MOVES[0]))
