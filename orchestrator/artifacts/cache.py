@@ -79,6 +79,10 @@ class Cache:
         """SHA-256 (hex) of an input file or folder; big files are remembered."""
         return self._digests.of(path)
 
+    def remembered_digest(self, identity: object, make: Callable[[], str]) -> str:
+        """What ``make`` says of what has this identity, in words of JSON; asked once."""
+        return self._digests.remembered(identity, make)
+
     def key(self, kind: str, inputs: Mapping[str, str | Path]) -> tuple[str, dict[str, str]]:
         """The key of ``inputs`` and the inputs with every path replaced by its digest."""
         plain = {

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 __all__ = ["FileDigests", "file_digest", "text_digest", "tree_digest"]
@@ -63,10 +64,14 @@ class FileDigests:
         if status.st_size < _REMEMBER_FROM_BYTES:
             return file_digest(path)
         identity = [str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino]
+        return self.remembered(identity, lambda: file_digest(path))
+
+    def remembered(self, identity: object, make: Callable[[], str]) -> str:
+        """What ``make`` says of what has this identity, in words of JSON; asked once."""
         note = self._store / text_digest(json.dumps(identity))
         if note.is_file():
             return note.read_text()
-        digest = file_digest(path)
+        digest = make()
         self._store.mkdir(parents=True, exist_ok=True)
         partial = note.with_suffix(f".{os.getpid()}")
         partial.write_text(digest)

@@ -91,20 +91,16 @@ def content_digest(cache: Cache, tree: BuildrootTree) -> str:
             path = os.path.join(folder, name)  # noqa: PTH118 - in a loop over all files
             status = os.lstat(path)
             seen.append((path, status.st_size, status.st_mtime_ns))
-    note = cache.root / "digests" / f"buildroot-{text_digest(json.dumps(seen))}"
-    if note.is_file():
-        return note.read_text()
-    parts = {
-        path.name: cache.digest_of(path) if path.is_file() else tree_digest(path)
-        for path in sorted(tree.path.iterdir())
-        if path.name not in _NOT_SOURCE
-    }
-    digest = text_digest(json.dumps(parts, sort_keys=True))
-    note.parent.mkdir(parents=True, exist_ok=True)
-    partial = note.with_suffix(f".{os.getpid()}")
-    partial.write_text(digest)
-    partial.rename(note)
-    return digest
+
+    def digest() -> str:
+        parts = {
+            path.name: cache.digest_of(path) if path.is_file() else tree_digest(path)
+            for path in sorted(tree.path.iterdir())
+            if path.name not in _NOT_SOURCE
+        }
+        return text_digest(json.dumps(parts, sort_keys=True))
+
+    return cache.remembered_digest(seen, digest)
 
 
 def fetch_tree(context: BuildContext, environment: Mapping[str, str] = os.environ) -> BuildrootTree:
