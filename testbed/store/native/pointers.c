@@ -50,6 +50,25 @@ static int is_pointer(uint64_t word)
 	return part_of(word) != 0;
 }
 
+/*
+ * Masks @words. Sets a bit in @places, which has one for each word, where a
+ * pointer was; returns how many there are.
+ */
+static int mask_words(uint64_t words[WORDS], uint64_t places[WORDS / 64])
+{
+	int at, count = 0;
+
+	memset(places, 0, WORDS / 8);
+	for (at = 0; at < WORDS; at++) {
+		if (!is_pointer(words[at]))
+			continue;
+		words[at] &= OFFSET_MASK;
+		places[at / 64] |= 1ull << (at % 64);
+		count++;
+	}
+	return count;
+}
+
 /* A block with fewer other bytes is too common to tell anything. */
 #define BLOCK_BYTES	64
 #define TELLING_BYTES	8
@@ -62,15 +81,12 @@ static int is_pointer(uint64_t word)
 void pageshare_features(const uint8_t *page, uint64_t seed, uint64_t *features,
 			uint32_t count)
 {
-	uint64_t masked[WORDS];
+	uint64_t masked[WORDS], places[WORDS / 64];
 	const uint8_t *block;
 	uint32_t start, i, feature, telling;
-	int at;
 
 	memcpy(masked, page, PAGE_BYTES);
-	for (at = 0; at < WORDS; at++)
-		if (is_pointer(masked[at]))
-			masked[at] &= OFFSET_MASK;
+	mask_words(masked, places);
 	memset(features, 0, count * sizeof(*features));
 	for (start = 0; start < PAGE_BYTES; start += BLOCK_BYTES) {
 		block = (const uint8_t *)masked + start;
@@ -91,17 +107,11 @@ void pageshare_features(const uint8_t *page, uint64_t seed, uint64_t *features,
 /* A digest of the masked page and of the places; returns how many pointers there are. */
 int pageshare_mask(const uint8_t *page, uint64_t seed, uint64_t *digest)
 {
-	uint64_t masked[WORDS + WORDS / 64] = { 0 };
-	int at, count = 0;
+	uint64_t masked[WORDS + WORDS / 64];
+	int count;
 
 	memcpy(masked, page, PAGE_BYTES);
-	for (at = 0; at < WORDS; at++) {
-		if (!is_pointer(masked[at]))
-			continue;
-		masked[at] &= OFFSET_MASK;
-		masked[WORDS + at / 64] |= 1ull << (at % 64);
-		count++;
-	}
+	count = mask_words(masked, masked + WORDS);
 	*digest = XXH3_64bits_withSeed(masked, sizeof(masked), seed);
 	return count;
 }
@@ -168,6 +178,20 @@ static int64_t unzigzag(uint64_t number)
 	return (int64_t)(number >> 1) ^ -(int64_t)(number & 1);
 }
 
+/* By how many pages a pointer has moved. */
+static int64_t shift_of(uint64_t before, uint64_t after)
+{
+	return (int64_t)(after >> OFFSET_BITS) - (int64_t)(before >> OFFSET_BITS);
+}
+
+/* At most 20 bytes; returns how many. */
+static uint32_t put_run(uint8_t *out, int count, int64_t shift)
+{
+	uint32_t length = put_number(out, (uint64_t)count);
+
+	return length + put_number(out + length, zigzag(shift));
+}
+
 /* Whether they differ in whole pages of what looks like a pointer in both, and no more. */
 static int are_twins(const uint64_t base[WORDS], const uint64_t page[WORDS])
 {
@@ -195,21 +219,17 @@ int pageshare_runs(const uint8_t *base, const uint8_t *page, uint8_t *runs, uint
 		return -1;
 	count = in_order(old, places);
 	for (first = 0; first < count; first = at) {
-		int64_t shift = 0;
+		uint32_t place = places[first].at;
+		int64_t shift = shift_of(old[place], new[place]);
 
-		for (at = first; at < count; at++) {
-			int64_t this = (int64_t)(new[places[at].at] >> OFFSET_BITS) -
-				       (int64_t)(old[places[at].at] >> OFFSET_BITS);
-
-			if (at == first)
-				shift = this;
-			else if (this != shift)
+		for (at = first + 1; at < count; at++) {
+			place = places[at].at;
+			if (shift_of(old[place], new[place]) != shift)
 				break;
 		}
 		if (length + 20 > room)
 			return -1;
-		length += put_number(runs + length, (uint64_t)(at - first));
-		length += put_number(runs + length, zigzag(shift));
+		length += put_run(runs + length, at - first, shift);
 	}
 	return (int)length;
 }
@@ -231,7 +251,7 @@ static int64_t likely_shift(const uint64_t old[WORDS], const uint64_t new[WORDS]
 
 		if (((before ^ after) & OFFSET_MASK) || !is_pointer(after))
 			continue;
-		this = (int64_t)(after >> OFFSET_BITS) - (int64_t)(before >> OFFSET_BITS);
+		this = shift_of(before, after);
 		if (!votes)
 			shift = this;
 		votes += this == shift ? 1 : -1;
@@ -259,9 +279,8 @@ int pageshare_likely_runs(const uint8_t *base, const uint8_t *page, uint8_t *run
 		for (at = first; at < count; at++)
 			if (part_of(places[at].pointer) != part)
 				break;
-		length += put_number(runs + length, (uint64_t)(at - first));
-		length += put_number(runs + length, zigzag(likely_shift(old, new, places + first,
-									at - first)));
+		length += put_run(runs + length, at - first,
+				  likely_shift(old, new, places + first, at - first));
 	}
 	return (int)length;
 }

@@ -39,7 +39,7 @@ def runs_between(base: bytes, page: bytes) -> bytes:
     old, new = words_of(base), words_of(page)
     runs: list[list[int]] = []
     for at in _in_order(old):
-        shift = (new[at] >> _OFFSET_BITS) - (old[at] >> _OFFSET_BITS)
+        shift = _shift(old[at], new[at])
         if runs and runs[-1][1] == shift:
             runs[-1][0] += 1
         else:
@@ -64,7 +64,7 @@ def likely_runs(base: bytes, page: bytes) -> bytes:
         for at in places:
             if (old[at] ^ new[at]) & _OFFSET or not is_pointer(new[at]):
                 continue
-            this = (new[at] >> _OFFSET_BITS) - (old[at] >> _OFFSET_BITS)
+            this = _shift(old[at], new[at])
             if not votes:
                 shift = this
             votes += 1 if this == shift else -1
@@ -90,6 +90,11 @@ def shifted(base: bytes, runs: bytes) -> bytes:
     if next(places, None) is not None:
         raise Unshiftable("fewer runs than pointers")
     return b"".join(word.to_bytes(8, "little") for word in words)
+
+
+def _shift(before: int, after: int) -> int:
+    """By how many pages a pointer has moved."""
+    return (after >> _OFFSET_BITS) - (before >> _OFFSET_BITS)
 
 
 def _run(count: int, shift: int) -> bytes:
