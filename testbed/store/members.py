@@ -9,12 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from testbed.store.growth import room_for
 from testbed.store.layout import MemberState, address_of
 
 __all__ = ["Counts", "Member"]
-
-_SPARE = 64
-"""More than is needed now: counts grow by one page at a time."""
 
 
 class Counts:
@@ -42,7 +40,7 @@ class Counts:
         """Makes room for the page ids below ``end``, and some more."""
         counts = self._bytes
         if end > len(counts):
-            counts.extend(bytes(end + _SPARE + end // 32 - len(counts)))
+            counts.extend(bytes(room_for(end) - len(counts)))
             if self.moved:
                 self.moved(counts)
 

@@ -11,12 +11,10 @@ from array import array
 from dataclasses import dataclass
 
 from testbed.store.forms import Form
+from testbed.store.growth import room_for
 from testbed.store.members import Counts
 
 __all__ = ["FormTotals", "Rekept"]
-
-_SPARE = 64
-"""More than is needed now, where something grows by one page at a time."""
 
 
 @dataclass(slots=True)
@@ -64,7 +62,7 @@ class Rekept:
     def note(self, page: int, form: Form, received: int, kept: int) -> None:
         """``page``, of ``received`` bytes, is kept in ``kept`` bytes now."""
         if page >= len(self._kept):
-            more = page + 1 + _SPARE + page // 32 - len(self._kept)
+            more = room_for(page + 1) - len(self._kept)
             self._kept.extend(array("H", bytes(2 * more)))
             self._bases.extend(array("I", bytes(4 * more)))
         self._kept[page] = kept

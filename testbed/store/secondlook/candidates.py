@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from array import array
 
+from testbed.store.growth import room_for
 from testbed.store.hashindex import HashIndex
 
 __all__ = ["Candidates"]
@@ -13,8 +14,6 @@ _SHIFT = 32
 _WORD = (1 << 64) - 1
 _MIXER = 0x9E3779B97F4A7C15
 """2**64 divided by the golden ratio."""
-_SPARE = 64
-"""More than is needed now, where something grows by one page at a time."""
 _MOST = 2
 """Pages of one digest: more would be no better, and take time to tell apart."""
 
@@ -67,7 +66,7 @@ class Candidates:
             self.discard(found[0])
         halves = self._digests.halves
         if page >= len(halves):
-            halves.extend(array("I", bytes(4 * (page + 1 + _SPARE + page // 32 - len(halves)))))
+            halves.extend(array("I", bytes(4 * (room_for(page + 1) - len(halves)))))
         self._digests[page] = _kept(digest)
         self._index.add(page)
 
