@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from array import array
 
+from testbed.store.forms import Form
 from testbed.store.ids import Ids
 from testbed.store.region import Region
 
@@ -77,6 +78,10 @@ class Entries:
     def form(self, page: int) -> int:
         """How ``page`` is kept, see ``forms.py``."""
         return self.kinds[page] >> ENCODING_BITS
+
+    def has_base(self, page: int) -> bool:
+        """Whether another entry is needed to make ``page``; what is damaged may say so, too."""
+        return self.form(page) >= Form.TWIN
 
     def encoding(self, page: int) -> int:
         """Of the payload as it was sent."""

@@ -167,7 +167,7 @@ class _Survey:
             base = Difference.unpack(kept).base
         except (DamagedPage, Malformed):
             return False
-        if not 0 < base < self._end or records.form(base) > Form.RECOMPRESSED:
+        if not 0 < base < self._end or records.has_base(base):
             return False
         if records.groups[base] != records.groups[page]:
             return False

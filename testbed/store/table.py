@@ -36,6 +36,7 @@ from testbed.store.arena import Arena
 from testbed.store.entries import DAMAGED, Entries, kind
 from testbed.store.errors import DamagedPage
 from testbed.store.forms import Difference, Form, Recompressed
+from testbed.store.growth import room_for
 from testbed.store.hashindex import HashIndex
 from testbed.store.layout import TableState
 from testbed.store.members import Member
@@ -64,8 +65,6 @@ class Entry:
 
 WHOLE_PAGE = 0xFF
 """In place of an encoding, for digests of pages and not of payloads."""
-_SPARE = 64
-"""More than is needed now, where something grows by one page at a time."""
 
 
 class SharingTable:
@@ -225,7 +224,7 @@ class SharingTable:
         """
         records, length, blob = self.records, self._lengths[page], what.pack()
         base = what.base if isinstance(what, Difference) else 0
-        if base and (self.rekept.bases[page] or Form(records.form(base)).has_base):
+        if base and (self.rekept.bases[page] or records.has_base(base)):
             raise ValueError(f"page {page} from {base}: no differences from differences")
         offset = self.arena.put(page, blob, self._moved)
         old, before, old_base = self._offsets[page], length, 0
@@ -383,7 +382,8 @@ class SharingTable:
             raise
         records.write(page, value, offset, len(payload), encoding, group)
         if page >= len(self._sharers):
-            self._sharers.extend(array("H", bytes(2 * (_SPARE + page // 32))))
+            more = room_for(page + 1) - len(self._sharers)
+            self._sharers.extend(array("H", bytes(2 * more)))
             self._sharers_moved()
         self.table_state.payload_bytes += len(payload)
         return page

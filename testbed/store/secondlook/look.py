@@ -101,7 +101,7 @@ class SecondLook:
     def look(self, page: int, *, thorough: bool) -> None:
         """Looks at ``page``, whatever its age and the budget."""
         self._recent.grow(page + 1)
-        outcome = self._thorough_look(page) if thorough else self._quick_look(page)
+        outcome = self._outcome(page, thorough=thorough)
         if outcome is None:
             self._recent.looked(page)
             return
@@ -127,14 +127,15 @@ class SecondLook:
                 page = self._recent.next_colder(1, end)
         return page
 
-    def _quick_look(self, page: int) -> str | None:
-        """Keeps ``page`` as a twin; in a word, what came of it, None if more may come of it."""
+    def _outcome(self, page: int, *, thorough: bool) -> str | None:
+        """In a word, what came of a look; None if more may come of the next one."""
         table = self._table
-        for index in (self._twins, self._like):
-            index.discard(page)  # it may be of an earlier page of this id
+        if not thorough:
+            for index in (self._twins, self._like):
+                index.discard(page)  # it may be of an earlier page of this id
         if not table.length_if_held(page):
             return "free"
-        if Form(table.records.form(page)).has_base:
+        if table.records.has_base(page):
             return "difference"
         try:
             content = table.rebuilder.content(page)
@@ -142,26 +143,19 @@ class SecondLook:
             return "undecodable"
         except DamagedPage:
             return "damaged"
+        if thorough:
+            return self._compress_once_more(page, content)
         if self._settings.pointers and self._keep_as_twin(page, content):
             return "twin"
         return None
 
-    def _thorough_look(self, page: int) -> str:
-        """Compresses ``page`` once more; in a word, what came of it."""
-        table = self._table
-        if not table.length_if_held(page):
-            return "free"
-        try:
-            content = table.rebuilder.content(page)
-        except (Undecodable, DamagedPage):
-            return "damaged"
-        if Form(table.records.form(page)).has_base:
-            return "difference"
+    def _compress_once_more(self, page: int, content: bytes) -> str:
+        """Keeps ``page`` beside one that resembles it, or alone; in a word, what came of it."""
         feature = self._feature(page, content)
         ways = [self._near_twin(page, content, feature), self._recompressed(page, content)]
         best = min((way for way in ways if way), key=lambda way: len(way.pack()), default=None)
         outcome = "alone"
-        if best and self._made_again(best) == content and self._rekeep(page, best):
+        if best and self._rekeep(page, content, best):
             if best.form.has_base:
                 return "near twin"
             outcome = "recompressed"
@@ -181,7 +175,7 @@ class SecondLook:
             if runs is None:
                 continue
             twin = Difference(table.rebuilder.check(page, content), base, runs, b"")
-            if self._made_again(twin) == content and self._rekeep(page, twin):
+            if self._rekeep(page, content, twin):
                 return True
         self._twins.add(page, masked.digest)
         return False
@@ -228,27 +222,24 @@ class SecondLook:
                 pass
             index.discard(base)
 
-    def _made_again(self, what: Difference | Recompressed) -> bytes | None:
-        """The page of what would be kept, as a load would make it; None if it makes none."""
-        try:
-            return self._table.rebuilder.made_of(what)
-        except (DamagedPage, Undecodable, Unmakable):
-            return None
-
     def _may_be_base(self, page: int, base: int) -> bool:
         table = self._table
         return bool(
             base != page
             and table.length_if_held(base)
             and table.records.groups[base] == table.records.groups[page]
-            and not Form(table.records.form(base)).has_base
+            and not table.records.has_base(base)
         )
 
-    def _rekeep(self, page: int, what: Difference | Recompressed) -> bool:
-        if not worth_it(self._table.kept_length(page), len(what.pack())):
+    def _rekeep(self, page: int, content: bytes, what: Difference | Recompressed) -> bool:
+        """Keeps ``page`` as ``what``, if that is worth it and a load would make it again."""
+        table = self._table
+        if not worth_it(table.kept_length(page), len(what.pack())):
             return False
         try:
-            self._table.rekeep(page, what)
-        except ArenaFull:
+            if table.rebuilder.made_of(what) != content:
+                return False
+            table.rekeep(page, what)
+        except (ArenaFull, DamagedPage, Undecodable, Unmakable):
             return False
         return True
