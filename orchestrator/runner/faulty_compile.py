@@ -26,7 +26,7 @@ from orchestrator.results import DomainOutcome, FaultOutcome, Latency
 from orchestrator.results.digests import compare_digests
 from orchestrator.runner.setting import Measured, Setting, sampled
 from orchestrator.workloads import (
-    CompileResult,
+    JobResult,
     KernelCompile,
     PageLoop,
     PageLoops,
@@ -58,7 +58,7 @@ class _FaultyCompile:
     machine: Machine
     deadline: Deadline
     measured: Measured
-    last: dict[str, CompileResult] = field(default_factory=dict)
+    last: dict[str, JobResult] = field(default_factory=dict)
     """The newest complete build, by domU."""
     existing: dict[str, dict[str, str]] = field(default_factory=dict)
     """Digests of what a failed build left, by domU."""
@@ -132,7 +132,7 @@ class _FaultyCompile:
         self._event("pages-failed", {"reason": str(error)})
         self._expected(error)
 
-    def _complete(self, number: int, results: dict[str, CompileResult]) -> None:
+    def _complete(self, number: int, results: dict[str, JobResult]) -> None:
         self.last = results
         self.existing = {}
         self.measured.builds = (self.measured.builds or 0) + 1

@@ -33,7 +33,7 @@ from orchestrator.results import (
     OracleTable,
 )
 from orchestrator.runner.setting import Setting
-from orchestrator.workloads import CompileResult
+from orchestrator.workloads import JobResult
 
 __all__ = ["Moment", "OracleLook", "oracle_look"]
 
@@ -148,7 +148,7 @@ class OracleLook:
         """See ``Watcher``."""
         self._collector.check()
 
-    def undisturbed(self, name: str, result: CompileResult) -> CompileResult:
+    def undisturbed(self, name: str, result: JobResult) -> JobResult:
         """A domU's result without the time for which it stood, if it built then.
 
         Xen lets a domU's clock go on while it is paused, at the pace of dom0's.

@@ -1,11 +1,7 @@
 """What the domUs are made to do: kernel builds, and pages of known contents."""
 
 from orchestrator.workloads.domain_swap import DomainSwap, PageCounts, swapped_pages
-from orchestrator.workloads.kernel_compile import (
-    CHECKPOINT_SECONDS,
-    CompileResult,
-    KernelCompile,
-)
+from orchestrator.workloads.kernel_compile import CHECKPOINT_SECONDS, KernelCompile
 from orchestrator.workloads.memory_watch import MemoryWatch, build_memwatch
 from orchestrator.workloads.page_churn import Churned, PageChurn, RunningChurn
 from orchestrator.workloads.page_loop import PageLoop, PageLoops
@@ -18,6 +14,7 @@ from orchestrator.workloads.pagegen import (
     start_pagegen,
 )
 from orchestrator.workloads.together import Watcher
+from orchestrator.workloads.toolchain_job import JobResult, ToolchainJob
 from orchestrator.workloads.working_set import (
     SetPlan,
     WorkingSet,
@@ -28,8 +25,8 @@ from orchestrator.workloads.working_set import (
 __all__ = [
     "CHECKPOINT_SECONDS",
     "Churned",
-    "CompileResult",
     "DomainSwap",
+    "JobResult",
     "KernelCompile",
     "Kind",
     "MemoryWatch",
@@ -41,6 +38,7 @@ __all__ = [
     "PageStream",
     "RunningChurn",
     "SetPlan",
+    "ToolchainJob",
     "Watcher",
     "WorkingSet",
     "WorkingSetResult",

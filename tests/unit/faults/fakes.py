@@ -9,7 +9,7 @@ from typing import ClassVar
 from orchestrator.errors import InfrastructureError
 from orchestrator.metrics.series import STARTED
 from orchestrator.results import Latency
-from orchestrator.workloads import CompileResult
+from orchestrator.workloads import JobResult
 
 
 class FakeStore:
@@ -132,7 +132,7 @@ class FakeCompile:
             raise step
         threading.Event().wait(0.02)
         return {
-            domain.name: CompileResult(
+            domain.name: JobResult(
                 exit_code=0, guest_seconds=1.5, wall_seconds=2.5, digests=step, log=""
             )
             for domain in domains

@@ -26,6 +26,7 @@ from orchestrator.workloads import (
     page_stream,
     pagegen,
 )
+from orchestrator.workloads.together import Nobody
 
 
 def soon() -> Deadline:
@@ -187,7 +188,7 @@ MACHINE = SimpleNamespace(check_all=lambda: None)
 
 def wait(jobs, **fields):
     workload = KernelCompile(["lib/idr.o"], poll_seconds=0.01, **fields)
-    return workload._together.wait(MACHINE, jobs, soon(), kernel_compile.Nobody())
+    return workload._together.wait(MACHINE, jobs, soon(), Nobody())
 
 
 def test_a_failed_build_is_told_at_once():

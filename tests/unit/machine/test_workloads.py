@@ -18,7 +18,7 @@ SOURCES = sorted((Path(__file__).resolve().parents[3] / "testbed/workload").glob
 @pytest.mark.parametrize("checkpoint", [0, 60])
 @pytest.mark.parametrize("targets", [["lib/string.o", "kernel/exit.o"], ["vmlinux"]])
 def test_the_script_is_one_that_sh_takes(targets, checkpoint):
-    script = KernelCompile(targets, checkpoint_seconds=checkpoint).script()
+    script = KernelCompile(targets, checkpoint_seconds=checkpoint).script("domU1")
     subprocess.run(["sh", "-n"], input=script, text=True, check=True)
     assert f"KBUILD_BUILD_VERSION=1 {' '.join(targets)}\n" in script
     assert ("checkpoint" in script) == bool(checkpoint)
@@ -129,14 +129,14 @@ def test_a_stream_passes_its_mix_on():
 
 
 def test_objects_are_removed_before_they_are_built_again():
-    script = KernelCompile(["lib/idr.o", "kernel/exit.o"], clean=True).script()
+    script = KernelCompile(["lib/idr.o", "kernel/exit.o"], clean=True).script("domU1")
     subprocess.run(["sh", "-n"], input=script, text=True, check=True)
     assert (
         "(cd /toolchain/work/linux && "
         "rm -f lib/idr.o kernel/exit.o lib/.idr.o.cmd kernel/.exit.o.cmd)" in script
     )
     assert script.index("rm -f lib") < script.index("read start")
-    assert "rm -f lib" not in KernelCompile(["lib/idr.o"]).script()
+    assert "rm -f lib" not in KernelCompile(["lib/idr.o"]).script("domU1")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from orchestrator.machine import Held
 from orchestrator.metrics.series import LOOK_BEGAN, LOOK_ENDED, STARTED
 from orchestrator.results.oracle import oracle_figures, oracle_problems
 from orchestrator.runner.oracle_look import Moment, OracleLook
-from orchestrator.workloads import CompileResult
+from orchestrator.workloads import JobResult
 from testbed.still.files import copy_files
 from testbed.store.domain import Domain, pack_key
 from testbed.store.figures import table_figures
@@ -191,10 +191,10 @@ def test_memory_is_null_where_it_was_not_looked_at(look):
 
 def test_the_time_for_which_a_domain_stood_is_taken_off_if_it_built_then(look):
     watch(look, marks(2000, 2000, 2000), until=lambda: look.missing is None)
-    late = CompileResult(0, 90.0, 100.0, {}, "")
-    assert look.undisturbed("domU1", late) == CompileResult(0, 88.5, 96.5, {}, "")
-    assert look.undisturbed("domU2", late) == CompileResult(0, 88.75, 96.75, {}, "")
-    early = CompileResult(0, 0.1, 0.1, {}, "")
+    late = JobResult(0, 90.0, 100.0, {}, "")
+    assert look.undisturbed("domU1", late) == JobResult(0, 88.5, 96.5, {}, "")
+    assert look.undisturbed("domU2", late) == JobResult(0, 88.75, 96.75, {}, "")
+    early = JobResult(0, 0.1, 0.1, {}, "")
     assert look.undisturbed("domU1", early) == early
 
 
@@ -205,8 +205,8 @@ def test_a_second_look_takes_the_place_of_the_first_and_both_are_taken_off(look)
     seen = look.result(Deadline.after(30))
     assert (seen.chosen, seen.looks, seen.stopped_seconds) == ("peak", 2, 4.0)
     assert seen.domains[0].paused_seconds == 3.0
-    late = CompileResult(0, 90.0, 100.0, {}, "")
-    assert look.undisturbed("domU1", late) == CompileResult(0, 87.0, 93.0, {}, "")
+    late = JobResult(0, 90.0, 100.0, {}, "")
+    assert look.undisturbed("domU1", late) == JobResult(0, 87.0, 93.0, {}, "")
 
 
 def test_a_second_look_that_fails_leaves_nothing(look):
@@ -228,7 +228,7 @@ def test_a_workload_that_ends_before_is_not_disturbed(look):
     watch(look, marks(2000, 2000)[:1])
     assert look.result(Deadline.after(1)) is None
     assert look.missing == "the workload ended before it was time to look"
-    result = CompileResult(0, 90.0, 100.0, {}, "")
+    result = JobResult(0, 90.0, 100.0, {}, "")
     assert look.undisturbed("domU1", result) == result
 
 
