@@ -1,4 +1,4 @@
-"""The objects as a domU builds them that does not swap: the right ones.
+"""What a domU makes that does not swap: the right objects, or a script's right output.
 
 It has ample memory and no place in the store. Built once for a workload and
 toolchain, and kept in the cache as an artifact like any other.
@@ -18,7 +18,7 @@ from orchestrator.machine import DomainDescription, Machine, MachineDescription,
 from orchestrator.parts import Parts
 from orchestrator.progress import Progress
 from orchestrator.results import RunFolder
-from orchestrator.workloads import CHECKPOINT_SECONDS, KernelCompile
+from orchestrator.workloads import CHECKPOINT_SECONDS, KernelCompile, Script, ToolchainJob
 from orchestrator.workloads.kernel_compile import make_arguments
 
 __all__ = ["reference_digests"]
@@ -29,7 +29,7 @@ NAME = "reference"
 def reference_digests(
     parts: Parts, experiment: Experiment, folder: RunFolder, progress: Progress
 ) -> dict[str, str] | None:
-    """SHA-256 of each object that the experiment builds, by its name.
+    """SHA-256 of each thing that the experiment makes, by its name.
 
     None where the run without swap failed: the variants then say so.
     """
@@ -37,15 +37,18 @@ def reference_digests(
     inputs: dict[str, str | Path] = {
         "workload": built.workload.key,
         "toolchain": built.toolchain.key,
-        "targets": text_digest("\n".join(experiment.objects)),
     }
+    if experiment.workload.kind == "script":
+        inputs["script"] = text_digest(experiment.script)
+    else:
+        inputs["targets"] = text_digest("\n".join(experiment.all_objects))
 
     def build(destination: Path) -> None:
-        digests = _compile_without_swap(parts, experiment, folder, progress)
+        digests = _make_without_swap(parts, experiment, folder, progress)
         (destination / "digests.json").write_text(json.dumps(digests, indent=2) + "\n")
 
     try:
-        with progress.phase("reference: the same objects without swapping"):
+        with progress.phase("reference: the same without swapping"):
             artifact = parts.context.cache.get(NAME, inputs, build, main="digests.json")
     except TestbedError as error:
         folder.event("reference-failed", {"reason": str(error)})
@@ -54,7 +57,7 @@ def reference_digests(
     return digests
 
 
-def _compile_without_swap(
+def _make_without_swap(
     parts: Parts, experiment: Experiment, folder: RunFolder, progress: Progress
 ) -> dict[str, str]:
     limits, resumes = experiment.limits, experiment.workload.resume
@@ -84,11 +87,7 @@ def _compile_without_swap(
         with boot as machine:
             folder.note_machine(NAME, machine.qemu_argv)
             domain = machine.domains[NAME]
-            workload = KernelCompile(
-                targets=experiment.objects,
-                arguments=[*make_arguments(), "-j2"],
-                checkpoint_seconds=CHECKPOINT_SECONDS if resumes else 0,
-            )
+            workload = _job(experiment)
             deadline = Deadline.after(limits.variant_seconds)
             result = workload.run(machine, [domain], deadline)[NAME]
             written = domain.ssh.run("grep ^pswpout /proc/vmstat", deadline=deadline).stdout
@@ -99,3 +98,13 @@ def _compile_without_swap(
                 )
     folder.drop_state(NAME)
     return dict(result.digests)
+
+
+def _job(experiment: Experiment) -> ToolchainJob:
+    if experiment.workload.kind == "script":
+        return Script(experiment.script)
+    return KernelCompile(
+        targets=experiment.all_objects,
+        arguments=[*make_arguments(), "-j2"],
+        checkpoint_seconds=CHECKPOINT_SECONDS if experiment.workload.resume else 0,
+    )

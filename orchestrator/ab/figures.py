@@ -7,23 +7,25 @@ from statistics import fmean
 
 from orchestrator.ab.plan import repetition_of
 from orchestrator.compare import METRICS, Arm, Design, Metric
+from orchestrator.experiment.workload import MAKING
 from orchestrator.results.known import if_all_known
 from orchestrator.results.summary import DomainSummary, Summary, VariantSummary
 
 __all__ = ["METRICS_OF", "arms_of", "design_of", "figures_of", "metrics_of"]
 
+_OF_MAKING = frozenset(
+    {
+        "guest_seconds",
+        "pages_out",
+        "pages_in",
+        "payload_bytes",
+        "footprint_bytes",
+        "net_reduction",
+        "load_median_microseconds",
+    }
+)
 METRICS_OF: Mapping[str, frozenset[str]] = {
-    "kernel-compile": frozenset(
-        {
-            "guest_seconds",
-            "pages_out",
-            "pages_in",
-            "payload_bytes",
-            "footprint_bytes",
-            "net_reduction",
-            "load_median_microseconds",
-        }
-    ),
+    **dict.fromkeys(MAKING, _OF_MAKING),
     "working-set": frozenset(
         {"guest_seconds", "pages_out", "pages_in", "payload_bytes", "footprint_bytes"}
     ),

@@ -15,9 +15,10 @@ from orchestrator.experiment.model import (
 from orchestrator.experiment.oracle import Oracle
 from orchestrator.experiment.second_look import SecondLook
 from orchestrator.experiment.variant import SlowDisk, Swap, Variant
-from orchestrator.experiment.workload import Mix, Shares, Workload, WorkloadKind
+from orchestrator.experiment.workload import MAKING, Mix, Shares, Workload, WorkloadKind
 
 __all__ = [
+    "MAKING",
     "Domain",
     "Domu",
     "DomuImage",

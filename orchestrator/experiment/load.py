@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.errors import UserError
+from orchestrator.experiment.files import FROM_FILES, with_files
 from orchestrator.experiment.model import Experiment
 
 __all__ = ["load_experiment", "shipped_experiments", "shipped_or_given"]
@@ -47,13 +48,14 @@ def load_experiment(path: Path, checkout: Path = CHECKOUT) -> Experiment:
         UserError: one line that names file, key and value, and says what is allowed.
     """
     table = _read(path, checkout)
-    if "objects" in table:
-        raise UserError(f"{path}: unknown key 'objects' (did you mean 'workload.objects_file'?)")
+    for key, meant in FROM_FILES.items():
+        if key in table:
+            raise UserError(f"{path}: unknown key {key!r} (did you mean {meant!r}?)")
     try:
         experiment = Experiment.model_validate(table)
     except ValidationError as error:
         raise UserError(_one_line(path, error.errors(), table)) from None
-    return experiment.model_copy(update={"objects": _objects(path, experiment, checkout)})
+    return with_files(experiment, path, checkout)
 
 
 def _read(path: Path, checkout: Path) -> dict[str, Any]:
@@ -67,31 +69,6 @@ def _read(path: Path, checkout: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot read the experiment file: {reason}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid TOML: {error}") from None
-
-
-def _objects(path: Path, experiment: Experiment, checkout: Path) -> tuple[str, ...]:
-    workload = experiment.workload
-    if workload.kind != "kernel-compile":
-        return ()
-    if workload.target is not None:
-        return (workload.target,)
-    assert workload.objects_file is not None
-    where = f"{path}: workload.objects_file = {workload.objects_file!r}"
-    try:
-        text = (checkout / workload.objects_file).read_text(encoding="utf-8")
-    except OSError as error:
-        reason = error.strerror or error
-        raise UserError(
-            f"{where}: cannot be read ({reason}); allowed: a file of make targets, "
-            "one a line, its path relative to the checkout"
-        ) from None
-    lines = (line.split("#", 1)[0].strip() for line in text.splitlines())
-    objects = tuple(line for line in lines if line)
-    bad = [name for name in objects if not name.endswith(".o") or ".." in name or " " in name]
-    if bad or not objects:
-        what = f"line {bad[0]!r}" if bad else "an empty list"
-        raise UserError(f"{where}: {what}; allowed: kernel objects such as lib/vsprintf.o")
-    return objects
 
 
 def _one_line(path: Path, errors: list[ErrorDetails], table: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ strictly: a number in quotes is not a number.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -15,9 +15,9 @@ from pydantic import Field, field_validator, model_validator
 from orchestrator.errors import UserError
 from orchestrator.experiment.domu import Domu, DomuImage
 from orchestrator.experiment.oracle import Oracle
-from orchestrator.experiment.table import KernelArguments, Name, Table
+from orchestrator.experiment.table import CheckoutPath, KernelArguments, Name, Table
 from orchestrator.experiment.variant import Variant
-from orchestrator.experiment.workload import Workload, WorkloadKind
+from orchestrator.experiment.workload import MAKING, Workload, WorkloadKind
 
 __all__ = [
     "Domain",
@@ -52,6 +52,8 @@ class Domain(Table):
     pages, has them reclaimed and verifies them, over and over, until the end."""
     pages: int = Field(default=4096, ge=64, le=1 << 20)
     """How many, where its workload is ``pages``."""
+    objects_file: CheckoutPath | None = None
+    """``kernel-compile``: what it builds in place of the workload's objects."""
     variants: Annotated[tuple[Name, ...], Field(strict=False)] = ()
     """In which variants it is there; in all of them where left out."""
 
@@ -96,8 +98,8 @@ Domains = Annotated[tuple[Domain, ...], Field(strict=False, min_length=1, max_le
 class Experiment(Table):
     """A whole experiment file.
 
-    ``objects`` is not part of the file: ``load_experiment`` reads it from the
-    workload's ``objects_file``, or takes the workload's ``target``.
+    What is excluded from a dump is not part of the file: ``load_experiment``
+    reads it from the files that it names.
     """
 
     name: Name
@@ -122,6 +124,11 @@ class Experiment(Table):
     oracle: Oracle | None = None
     """Looks at how much sharing is possible; none where left out."""
     objects: Annotated[tuple[str, ...], Field(strict=False, exclude=True, repr=False)] = ()
+    """From the workload's ``objects_file``, or its ``target``."""
+    other_objects: Mapping[str, tuple[str, ...]] = Field(default={}, exclude=True, repr=False)
+    """From the ``objects_file`` of a domU that has its own, by the domU's name."""
+    script: str = Field(default="", exclude=True, repr=False)
+    """From the workload's ``script_file``."""
 
     @field_validator("variant", "domain")
     @classmethod
@@ -157,6 +164,11 @@ class Experiment(Table):
                     f"experiment's own, {kind!r}, nor 'pages'"
                 )
             known = [variant.name for variant in self.variant]
+            own = domain.objects_file is not None
+            if own and (self.workload.objects_file is None or domain.pages_only):
+                raise ValueError(
+                    f"domain {domain.name}: objects_file: only in place of the workload's own"
+                )
             for name in domain.variants:
                 if name not in known:
                     raise ValueError(
@@ -206,6 +218,24 @@ class Experiment(Table):
         there = [one for one in self.domain if not one.variants or variant.name in one.variants]
         return tuple(there[: variant.domains])
 
+    @property
+    def all_objects(self) -> tuple[str, ...]:
+        """What any domU builds, each object once."""
+        lists = (self.objects_of(domain) for domain in self.domain)
+        return tuple(dict.fromkeys(name for names in lists for name in names))
+
+    def objects_of(self, domain: Domain) -> tuple[str, ...]:
+        """What a domU builds."""
+        return self.other_objects.get(domain.name, self.objects)
+
+    @property
+    def named_files(self) -> tuple[str, ...]:
+        """The files that its work comes from beside its own, relative to the checkout."""
+        workload = self.workload
+        named = [workload.objects_file, workload.script_file]
+        named += [domain.objects_file for domain in self.domain]
+        return tuple(sorted({name for name in named if name is not None}))
+
     def quota_bytes(self, domain: Domain, variant: Variant) -> int:
         """A domU's quota in the store in one variant; 0 where there is no store."""
         if variant.swap != "pageshare":
@@ -222,8 +252,9 @@ class Experiment(Table):
 
 def _check_oracle(experiment: Experiment) -> None:
     """``ValueError`` where the oracle could not look, or would disturb what is measured."""
-    if experiment.workload.kind != "kernel-compile":
-        raise ValueError("oracle: it looks at a workload of kind 'kernel-compile' only")
+    if experiment.workload.kind not in MAKING:
+        kinds = " or ".join(map(repr, MAKING))
+        raise ValueError(f"oracle: it looks at a workload of kind {kinds} only")
     if experiment.timing == "icount":
         raise ValueError(
             "oracle: not with timing = 'icount': how long it takes goes by the host's clock, "

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-__all__ = ["KernelArguments", "Name", "Table"]
+__all__ = ["CheckoutPath", "KernelArguments", "Name", "Table"]
 
 Name = Annotated[
     str,
@@ -26,6 +26,16 @@ KernelArgument = Annotated[
 ]
 KernelArguments = Annotated[tuple[KernelArgument, ...], Field(strict=False, max_length=16)]
 """Words for a domU kernel's command line."""
+
+
+def _inside_the_checkout(value: str) -> str:
+    if value.startswith("/") or ".." in value.split("/"):
+        raise ValueError("must be a path inside the checkout, without '..'")
+    return value
+
+
+CheckoutPath = Annotated[str, AfterValidator(_inside_the_checkout)]
+"""A file, relative to the checkout."""
 
 
 class Table(BaseModel):

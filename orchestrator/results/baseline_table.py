@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions
 from rich.table import Table
 
+from orchestrator.experiment.workload import MAKING
 from orchestrator.results.known import if_all_known
 from orchestrator.results.stream_table import swap_table
 from orchestrator.results.summary import DomainSummary, Summary, VariantSummary
@@ -40,7 +41,7 @@ NAME_ROOM = 24
 def compares_swaps(summary: Summary) -> bool:
     """Whether domUs do the same work and swap elsewhere than to the store, in some variant."""
     others = any(variant.swap != "pageshare" for variant in summary.variants)
-    return summary.workload == "working-set" or (summary.workload == "kernel-compile" and others)
+    return summary.workload == "working-set" or (summary.workload in MAKING and others)
 
 
 @dataclass(frozen=True)

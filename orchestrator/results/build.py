@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from orchestrator.experiment.workload import MAKING
 from orchestrator.metrics.analysis import (
     Decomposition,
     check_books,
@@ -20,7 +21,7 @@ from orchestrator.metrics.series import seconds_of
 from orchestrator.metrics.swap import SwapSample
 from orchestrator.metrics.swap_peak import SwapPeak, decompose_swap, find_swap_peak, swap_moments
 from orchestrator.results.completeness import sampling_figures, service_figures
-from orchestrator.results.digests import DigestComparison, compare_digests, compare_rounds
+from orchestrator.results.digests import DigestComparison, compare_digests, compare_each
 from orchestrator.results.manifest import now
 from orchestrator.results.oracle import OracleFile, oracle_figures
 from orchestrator.results.outcome import DomainOutcome, VariantFile, VariantOutcome, Verdict
@@ -160,14 +161,13 @@ def _choose_peak(
 
 def _compare(outcome: VariantOutcome) -> DigestComparison:
     partial = outcome.verdict != "OK"
-    rounds = {one.name: one.digests for one in outcome.domains if one.workload == "working-set"}
-    if rounds:
-        return compare_rounds(rounds, outcome.reference_digests, partial=partial)
     digests = {
         domain.name: domain.digests
         for domain in outcome.domains
-        if domain.workload == "kernel-compile"
+        if domain.workload in (*MAKING, "working-set")
     }
+    if outcome.own_digests:
+        return compare_each(digests, outcome.reference_digests, partial=partial)
     return compare_digests(digests, outcome.reference_digests, partial=partial)
 
 

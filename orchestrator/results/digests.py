@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["DigestComparison", "compare_digests", "compare_rounds", "of_domain"]
+__all__ = ["DigestComparison", "compare_digests", "compare_each", "of_domain"]
 
 
 @dataclass(frozen=True)
@@ -56,17 +56,17 @@ def of_domain(domain: str, item: str) -> str:
     return f"{domain}: {item}"
 
 
-def compare_rounds(
+def compare_each(
     domains: Mapping[str, Mapping[str, str] | None],
     reference: Mapping[str, str] | None,
     *,
     partial: bool = False,
 ) -> DigestComparison:
-    """Compare what each domain's rounds read with what they must, each with its own.
+    """Compare what each domain made or read with what it must, each with its own.
 
     Args:
         reference: by :func:`of_domain`.
-        partial: some rounds may be missing; those that exist must be equal.
+        partial: some items may be missing; those that exist must be equal.
     """
     known = tuple(name for name, digests in domains.items() if digests)
     found = {

@@ -158,8 +158,8 @@ class DomainOutcome(Entry):
     cpu_seconds: Seconds | None = None
     """That it computed from the barrier to the last domU's end, as Xen counts it."""
     digests: dict[str, str] | None = None
-    """SHA-256 of every object, by its name; of a working set, 64 bits of what each round
-    read."""
+    """SHA-256 of every object, by its name, or of what a script printed; of a working set,
+    64 bits of what each round read."""
     latency: Latency = Latency()
     rounds: int | None = None
     """Of ``pages``: how many were complete and good, as far as they were told."""
@@ -189,7 +189,9 @@ class VariantOutcome(Entry):
     """Like the domUs' ``cpu_seconds``."""
     reference_digests: dict[str, str] | None = None
     """SHA-256 of every object of the run that did not swap; of working sets, what the
-    same program reads that holds none, by domU and round."""
+    same program reads that holds none."""
+    own_digests: bool = False
+    """Whether these are each domU's own, by domU and object or round."""
     store_requests_per_second: Seconds | None = None
     """Requests a second served to one domU, where the run measured it."""
     faults: list[FaultOutcome] = Field(default_factory=list)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestrator.experiment.workload import MAKING
 from orchestrator.metrics.analysis import BooksCheck
 from orchestrator.metrics.records import EventRecord
 from orchestrator.results.digests import DigestComparison
@@ -163,8 +164,8 @@ def _proof_missing(outcome: VariantOutcome, proof: Proof) -> list[str]:
         if proof.digests.equal is None:
             reasons.append("what the rounds read could not be compared: digests are missing")
         return reasons
-    compiled = [one for one in outcome.domains if one.workload == "kernel-compile"]
-    if proof.digests.equal is None and (compiled or not outcome.domains):
+    made = [one for one in outcome.domains if one.workload in MAKING]
+    if proof.digests.equal is None and (made or not outcome.domains):
         what = (
             "not every domU's objects have digests"
             if proof.digests.reference
@@ -176,7 +177,7 @@ def _proof_missing(outcome: VariantOutcome, proof: Proof) -> list[str]:
 
 def _swap_missing(outcome: VariantOutcome, proof: Proof) -> list[str]:
     """Of work without a store: that pages went where the variant says."""
-    kinds = ("kernel-compile", "working-set")
+    kinds = (*MAKING, "working-set")
     if outcome.swap == "pageshare" or not any(one.workload in kinds for one in outcome.domains):
         return []
     if outcome.swap == "none":

@@ -1,11 +1,9 @@
-"""What the rounds over working sets must read: the right digests, as a build has its own.
-
-The same program says so on this machine, from contents that it makes and never keeps.
-"""
+"""What each domU must make, or its rounds over a working set read: the right digests."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.experiment import Experiment, Variant
@@ -14,13 +12,33 @@ from orchestrator.results.digests import of_domain
 from orchestrator.runner.working_set import numbers_of, plan_of
 from orchestrator.workloads import build_host_pagegen, expected_digests
 
-__all__ = ["expected_rounds"]
+__all__ = ["expected_objects", "expected_rounds"]
 
 NAME = "working-set"
 
 
+def expected_objects(
+    made: Mapping[str, str], experiment: Experiment, variant: Variant
+) -> dict[str, str]:
+    """What a run without swap made; by domU and object, where each builds its own.
+
+    Args:
+        made: by the object's name: all that any domU builds.
+    """
+    if not experiment.other_objects:
+        return dict(made)
+    return {
+        of_domain(domain.name, name): made[name]
+        for domain in experiment.domains_of(variant)
+        if not domain.pages_only
+        for name in experiment.objects_of(domain)
+    }
+
+
 def expected_rounds(parts: Parts, experiment: Experiment, variant: Variant) -> dict[str, str]:
     """By domU and round, for all domUs of a variant; from the cache where they are there.
+
+    The same program says so on this machine, from contents that it makes and never keeps.
 
     Raises:
         UserError: there is no compiler.

@@ -7,12 +7,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from orchestrator.build import build_parts, with_patches
-from orchestrator.experiment import Experiment
+from orchestrator.experiment import MAKING, Experiment
 from orchestrator.progress import Progress
 from orchestrator.provenance import manifest_of
 from orchestrator.reference import reference_digests
 from orchestrator.results import RunFolder, Summary, finish_run, read_run
-from orchestrator.runner.expected import expected_rounds
+from orchestrator.runner.expected import expected_objects, expected_rounds
 from orchestrator.runner.setting import Setting
 from orchestrator.runner.shape import describe_machine
 from orchestrator.runner.variant import VariantRun
@@ -61,16 +61,19 @@ def run_experiment(
         if experiment.workload.resume:
             stack.enter_context(_says_how_to_go_on(folder, progress))
         progress.also_to(folder.path / "commands.log")
-        reference = None
-        if experiment.workload.kind == "kernel-compile":
-            reference = reference_digests(parts, experiment, folder, progress)
+        made = None
+        if experiment.workload.kind in MAKING:
+            made = reference_digests(parts, experiment, folder, progress)
         done = read_run(folder.path)
         for variant in experiment.variants:
             kept = done.variants.get(variant.name)
             if kept and kept.outcome.verdict == variant.expect:
                 continue
+            reference = None
             if experiment.workload.kind == "working-set":
                 reference = expected_rounds(parts, experiment, variant)
+            elif made is not None:
+                reference = expected_objects(made, experiment, variant)
             earlier = done.samples_of(variant.name).samples
             setting = Setting(experiment, variant, parts, folder, progress, reference, earlier)
             VariantRun(setting).run()

@@ -87,6 +87,7 @@ class _FaultyCompile:
         )
         workload = KernelCompile(
             targets=self.setting.experiment.objects,
+            others=self.setting.experiment.other_objects,
             clean=True,
             patient=variant.expect != "OK",
             asking=lambda: asking,

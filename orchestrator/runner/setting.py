@@ -35,10 +35,16 @@ class Setting:
     folder: RunFolder
     progress: Progress
     reference: dict[str, str] | None
-    """SHA-256 of each object, as a domU builds it that does not swap; or what the rounds
-    over working sets must read."""
+    """SHA-256 of each object, as a domU builds it that does not swap, or of what a script
+    prints there; or what the rounds over working sets must read."""
     earlier: Sequence[Sample] = ()
     """What was sampled before an interruption."""
+
+    @property
+    def own_digests(self) -> bool:
+        """Whether each domU has items of its own in the reference, by ``of_domain``."""
+        kind, others = self.experiment.workload.kind, self.experiment.other_objects
+        return kind == "working-set" or bool(others)
 
     @property
     def resumes(self) -> bool:

@@ -15,9 +15,9 @@ from orchestrator.kept import kept_machine, resumed
 from orchestrator.machine import Machine, MachineDescription, MachineFiles
 from orchestrator.results import VariantOutcome
 from orchestrator.runner.churn import measure_churn
-from orchestrator.runner.compile import measure_compile
 from orchestrator.runner.faulty_compile import measure_faulty_compile
 from orchestrator.runner.host_load import host_load
+from orchestrator.runner.making import measure_making
 from orchestrator.runner.page_stream import measure_page_stream
 from orchestrator.runner.setting import Measured, Setting
 from orchestrator.runner.shape import describe_machine
@@ -60,6 +60,7 @@ class VariantRun:
             domains=self.measured.domains,
             dom0_cpu_seconds=self.measured.dom0_cpu_seconds,
             reference_digests=setting.reference,
+            own_digests=setting.own_digests,
             faults=self.measured.faults,
             builds=self.measured.builds,
             kernel=variant.domu_kernel,
@@ -136,4 +137,4 @@ class VariantRun:
         elif setting.variant.faults or any(domain.pages_only for domain in domains):
             measure_faulty_compile(setting, machine, deadline, self.measured)
         else:
-            measure_compile(setting, machine, deadline, self.measured)
+            measure_making(setting, machine, deadline, self.measured)

@@ -1,4 +1,4 @@
-"""What the domUs are made to do: kernel builds, and pages of known contents."""
+"""What the domUs are made to do: builds, scripts, and pages of known contents."""
 
 from orchestrator.workloads.domain_swap import DomainSwap, PageCounts, swapped_pages
 from orchestrator.workloads.kernel_compile import CHECKPOINT_SECONDS, KernelCompile
@@ -13,6 +13,7 @@ from orchestrator.workloads.pagegen import (
     build_pagegen,
     start_pagegen,
 )
+from orchestrator.workloads.script import Script
 from orchestrator.workloads.together import Watcher
 from orchestrator.workloads.toolchain_job import JobResult, ToolchainJob
 from orchestrator.workloads.working_set import (
@@ -37,6 +38,7 @@ __all__ = [
     "PageLoops",
     "PageStream",
     "RunningChurn",
+    "Script",
     "SetPlan",
     "ToolchainJob",
     "Watcher",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.artifacts.context import checkout, read_list
@@ -73,6 +73,8 @@ class KernelCompile(ToolchainJob):
 
     targets: Sequence[str]
     """Objects or other targets of make, relative to the kernel tree."""
+    others: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What a domU builds in place of them, by its name."""
     checkpoint_seconds: int = 0
     """How often a build that may be resumed is made safe on its scratch disk;
     0: not at all. To resume, boot with the same ``state`` folder and run again."""
@@ -82,12 +84,13 @@ class KernelCompile(ToolchainJob):
 
     def script(self, domain: str) -> str:
         """See :class:`ToolchainJob`."""
+        targets = self.targets_of(domain)
         values = {"job": JOB, "tree": _TREE, "upper": _UPPER}
         resume = _RESUME.format(seconds=self.checkpoint_seconds, **values)
-        named = shlex.join(["printf", "%s\\n", *self.targets])
+        named = shlex.join(["printf", "%s\\n", *targets])
         everything = f"(cd {_UPPER} && find . -name '*.o' | sed 's,^./,,' | sort); {named}"
-        only_objects = all(target.endswith(".o") for target in self.targets)
-        files = shlex.join([*self.targets, *map(_command_of, self.targets)])
+        only_objects = all(target.endswith(".o") for target in targets)
+        files = shlex.join([*targets, *map(_command_of, targets)])
         return _SCRIPT.format(
             skew=self.waiting(domain),
             chroot=CHROOT,
@@ -95,14 +98,19 @@ class KernelCompile(ToolchainJob):
             resume=resume if self.checkpoint_seconds else _ONE_SESSION,
             stop=_STOP if self.checkpoint_seconds else "",
             arguments=shlex.join(self.arguments),
-            targets=shlex.join(self.targets),
+            targets=shlex.join(targets),
             objects=named if only_objects else f"{{ {everything}; }}",
             **values,
         )
 
+    def targets_of(self, domain: str) -> Sequence[str]:
+        """What a domU builds."""
+        return self.others.get(domain, self.targets)
+
     def existing(self, domain: DomainHandle, deadline: Deadline) -> dict[str, str]:
         """SHA-256 of the objects that are there, of a build that failed."""
-        lines = "".join(f"{target} {_command_of(target)}\n" for target in self.targets)
+        targets = self.targets_of(domain.name)
+        lines = "".join(f"{target} {_command_of(target)}\n" for target in targets)
         script = _EXISTING.format(tree=_TREE)
         said = domain.ssh.run(script, data=lines.encode(), deadline=deadline, check=False)
         return parse_digests(said.stdout)

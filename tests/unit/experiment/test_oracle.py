@@ -50,7 +50,7 @@ def test_it_looks_when_the_file_says_or_by_itself(load):
     [
         ({"oracle": "at_seconds = 0"}, r"oracle.at_seconds = 0 is not allowed; allowed: .*above 0"),
         ({"oracle": "seconds = 9"}, r"unknown key 'oracle.seconds' = 9 \(did you mean"),
-        ({"workload": STREAM}, "a workload of kind 'kernel-compile' only"),
+        ({"workload": STREAM}, "a workload of kind 'kernel-compile' or 'script' only"),
         ({"top": 'timing = "icount"'}, "oracle: not with timing = 'icount'"),
         ({"variant": 'swap = "zram"'}, "no variant has swap = 'pageshare'"),
         ({"variant": 'compressor = "lzo"'}, "variant one: compressor = 'lzo' cannot be read"),

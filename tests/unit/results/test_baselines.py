@@ -11,7 +11,7 @@ from orchestrator.metrics.swap import SwapSample
 from orchestrator.results import RunFolder, WorkingSetFigures, read_run
 from orchestrator.results.baseline_table import COLUMNS, baseline_rows
 from orchestrator.results.build import build_summary
-from orchestrator.results.digests import compare_rounds, of_domain
+from orchestrator.results.digests import compare_each, of_domain
 from orchestrator.results.finish import finish_run
 from orchestrator.results.table import result_table
 from orchestrator.results.verify import verify_run
@@ -130,7 +130,12 @@ def worked(folder, **changes):
         for name, digest in domain.digests.items()
     }
     folder.append_swap(one.model_copy(update={"variant": "zram"}) for one in LOOKED["zram"])
-    fields = {"domains": domains, "reference_digests": reference, **changes}
+    fields = {
+        "domains": domains,
+        "reference_digests": reference,
+        "own_digests": True,
+        **changes,
+    }
     folder.write_variant(ended.model_copy(update=fields), None)
     return reference
 
@@ -170,10 +175,10 @@ def test_a_working_set_that_failed_keeps_its_name(folder):
 @pytest.mark.parametrize("partial", [True, False])
 def test_rounds_are_compared_each_with_its_own(partial):
     reference = {"a: 1": "x", "a: 2": "y", "b: 1": "z"}
-    found = compare_rounds({"a": {"1": "x"}, "b": {"1": "z"}}, reference, partial=partial)
+    found = compare_each({"a": {"1": "x"}, "b": {"1": "z"}}, reference, partial=partial)
     assert found.differing == (() if partial else ("a: 2",))
-    assert compare_rounds({"a": None}, reference, partial=True).equal is None
-    assert compare_rounds({"a": {"1": "x"}}, None).equal is None
+    assert compare_each({"a": None}, reference, partial=True).equal is None
+    assert compare_each({"a": {"1": "x"}}, None).equal is None
 
 
 def shown(summary, width=110):

@@ -81,6 +81,38 @@ def test_no_run_to_compare_with(run):
     assert summary.variants[0].digests_equal is None
 
 
+def made(kind="kernel-compile"):
+    """Two domUs that made one thing each, another one the one than the other."""
+    return [
+        DomainOutcome(name=name, workload=kind, digests={item: digest * 64})
+        for name, item, digest in (("domU1", "lib/idr.o", "a"), ("domU2", "lib/sort.o", "b"))
+    ]
+
+
+OWN = {"domU1: lib/idr.o": "a" * 64, "domU2: lib/sort.o": "b" * 64}
+
+
+def test_each_domain_has_objects_of_its_own(run):
+    summary = run(domains=made(), own_digests=True, reference_digests=OWN)
+    assert (summary.verdict, summary.variants[0].digests.objects) == ("OK", 2)
+
+
+def test_another_domains_object_is_not_the_right_one(run):
+    wrong = {**OWN, "domU2: lib/sort.o": "c" * 64}
+    summary = run(domains=made(), own_digests=True, reference_digests=wrong)
+    assert summary.verdict == "INVALID"
+    assert "domU2: lib/sort.o" in summary.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("reference", "verdict"), [("a" * 64, "OK"), ("b" * 64, "INVALID"), (None, "INVALID")]
+)
+def test_what_a_script_prints_is_compared_like_objects(run, reference, verdict):
+    domains = [one.model_copy(update={"digests": {"output": "a" * 64}}) for one in made("script")]
+    right = reference and {"output": reference}
+    assert run(domains=domains, reference_digests=right).verdict == verdict
+
+
 def test_a_page_that_came_back_damaged(run):
     summary = run([mark(0, overrides={"counters.load_error_corrupt": 2})])
     assert summary.verdict == "INVALID"
