@@ -42,6 +42,7 @@ def manifest_of(experiment: Experiment, file: Path, parts: Parts, *, name: str =
             file=os.path.relpath(file, root),
             digest=_digest(file),
             content=experiment.model_dump(mode="json"),
+            files={name: _digest(root / name) for name in experiment.named_files},
         ),
         versions=_versions(parts.artifacts),
         artifacts={

@@ -56,6 +56,7 @@ def _all(base: Manifest, other: Manifest) -> list[_Difference]:
     ours, theirs = map(_work, contents)
     for key in sorted(ours.keys() | theirs.keys()):
         add("experiment", key, ours.get(key), theirs.get(key))
+    add("experiment", "files that it names", [], _changed_files(base, other))
     add("project", "commit", base.project.commit, other.project.commit)
     add("image builder", "domU images", _builder(base), _builder(other))
     kernels: list[str] = []
@@ -84,6 +85,13 @@ def _work(content: Mapping[str, Any]) -> dict[str, Any]:
         {one.variant if one and not one.patches else name for name, one in found}
     )
     return kept
+
+
+def _changed_files(base: Manifest, other: Manifest) -> list[str]:
+    ours, theirs = base.experiment.files, other.experiment.files
+    return [
+        name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)
+    ]
 
 
 def _patches(manifest: Manifest) -> list[tuple[str, str]]:

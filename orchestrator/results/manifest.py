@@ -49,6 +49,8 @@ class ExperimentEntry(Entry):
     """SHA-256 of the file."""
     content: dict[str, Any]
     """``Experiment.model_dump(mode="json")``."""
+    files: dict[str, str] = {}
+    """SHA-256 of the files that it names, by their paths in the checkout."""
 
 
 class ArtifactEntry(Entry):

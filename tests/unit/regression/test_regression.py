@@ -27,7 +27,8 @@ def make_run(tmp_path):
         names = tuple(f"store-p0-r{number:03}" for number in range(1, times + 1))
         described = manifest(name, names)
         content = described.experiment.content | {"timing": "icount"} | changes.pop("content", {})
-        experiment = described.experiment.model_copy(update={"content": content})
+        update = {"content": content, "files": changes.pop("files", {})}
+        experiment = described.experiment.model_copy(update=update)
         described = described.model_copy(update={"experiment": experiment, **changes})
         with RunFolder.create(tmp_path, described) as folder:
             for number, variant in enumerate(names):
@@ -69,6 +70,7 @@ OTHER_KERNEL = {"artifacts": {"kernel": ArtifactEntry(key="9" * 64, digest="e" *
     [
         ({"content": {"timing": "realtime"}}, "project", "clock: timing: icount and realtime"),
         ({"content": {"seed": 7}}, "project", "experiment: seed"),
+        ({"files": {"objects.txt": "8" * 64}}, "project", "names: [] and ['objects.txt']"),
         (OTHER_KERNEL, "nothing", "kernel: artifacts"),
         (OTHER_KERNEL, "host", "kernel: artifacts"),
     ],
