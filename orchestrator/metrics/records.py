@@ -108,6 +108,10 @@ class ServiceState(Wire):
     shared_hits: Count
     busy_seconds: float
     rss_bytes: Count
+    looked_pages: Count = 0
+    """That the second look took up, again and again where it did."""
+    look_seconds: float = 0.0
+    """What that took, by dom0's clock."""
 
 
 class MarkRecord(Wire):

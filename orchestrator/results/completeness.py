@@ -89,4 +89,6 @@ def service_figures(marks: Sequence[MarkRecord], outcome: VariantOutcome) -> Ser
         requests_per_busy_second=requests / busy if busy > 0 else None,
         rss_bytes=max(mark.service.rss_bytes for mark in marks),
         requests_per_second_one_domain=outcome.store_requests_per_second,
+        looked_pages=last.looked_pages - first.looked_pages,
+        look_seconds=last.look_seconds - first.look_seconds,
     )

@@ -137,6 +137,10 @@ class ServiceFigures(Entry):
     """The largest seen."""
     requests_per_second_one_domain: float | None
     """Requests a second served to one domU, where the run measured it."""
+    looked_pages: int = 0
+    """That the second look took up, again and again where it did."""
+    look_seconds: float = 0.0
+    """What that took, by dom0's clock."""
 
 
 class VariantSummary(Entry):

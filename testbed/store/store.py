@@ -290,6 +290,8 @@ class Store:
             "shared_hits": self.table.shared_hits,
             "busy_seconds": round(self._busy_seconds + self._engine.busy_seconds, 6),
             "rss_bytes": self._rss.read(),
+            "looked_pages": self._look.budget.pages if self._look else 0,
+            "look_seconds": round(self._look.budget.spent_seconds, 6) if self._look else 0.0,
         }
 
     def _domain_stats(self, connection: Connection) -> dict[str, Any]:

@@ -35,6 +35,8 @@ class Budget:
         self._then = clock()
         self.spent_seconds = 0.0
         """In all."""
+        self.pages = 0
+        """In all; one that was taken up twice counts twice."""
 
     def wait(self) -> float:
         """Seconds until the next page may be looked at; 0 for now."""
@@ -55,5 +57,6 @@ class Budget:
         finally:
             spent = self._clock() - began
             self.spent_seconds += spent
+            self.pages += 1
             self._left[0] -= spent
             self._left[1] -= 1.0

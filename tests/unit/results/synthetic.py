@@ -100,6 +100,8 @@ def mark(
             "shared_hits": 90 * sequence,
             "busy_seconds": 0.2 * sequence,
             "rss_bytes": 30_000_000,
+            "looked_pages": 40 * sequence,
+            "look_seconds": 0.01 * sequence,
         },
     }
     for path, value in (overrides or {}).items():

@@ -41,6 +41,12 @@ def test_all_is_well(run):
     assert (summary.verdict, summary.reasons) == ("OK", [])
 
 
+def test_what_the_service_did_is_counted_between_the_first_mark_and_the_last(run):
+    service = run([mark(2), mark(3, domain="domU2"), mark(6)]).variants[0].service
+    assert (service.requests, service.looked_pages) == (4000, 160)
+    assert service.look_seconds == pytest.approx(0.04)
+
+
 def test_open_books(run):
     summary = run([mark(0), mark(1, overrides={"books.references": 7})])
     assert summary.verdict == "INVALID"

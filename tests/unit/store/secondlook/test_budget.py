@@ -38,7 +38,7 @@ def looks_in(clock: Clock, budget: Budget, seconds: float, each: float) -> int:
 def test_it_takes_its_share_of_a_cpu(share):
     clock = Clock()
     budget = clock.budget(share, 1e6)
-    looks_in(clock, budget, 100.0, each=0.004)
+    assert looks_in(clock, budget, 100.0, each=0.004) == budget.pages
     assert budget.spent_seconds == pytest.approx(100 * share, rel=0.02)
 
 
