@@ -114,7 +114,8 @@ def test_a_missing_file_names_those_that_exist(tmp_path):
 def test_the_shipped_experiments_are_good():
     found = {path.stem: load_experiment(path) for path in shipped_experiments()}
     known = "ab baselines baselines-pages ceiling debug faults figure2 hostile kernel-full "
-    known += "pagerate repeatability second-look"
+    known += "pagerate repeatability "
+    known += "second-look second-look-cost second-look-sources second-look-words"
     assert set(known.split()) == set(found)
     for name, experiment in found.items():
         assert experiment.name == name
@@ -123,6 +124,10 @@ def test_the_shipped_experiments_are_good():
         assert len(found[name].domains) == 2
     assert found["kernel-full"].workload.resume
     assert found["kernel-full"].objects == ("vmlinux",)
+    first, second = map(
+        found["second-look-sources"].objects_of, found["second-look-sources"].domains
+    )
+    assert not set(first) & set(second)
     objects = found["figure2"].objects
     assert len(objects) >= 12
     assert {"kernel/sched/core.o", "lib/vsprintf.o"} <= set(objects)
