@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from orchestrator.errors import UserError
 from orchestrator.experiment.domu import Domu, DomuImage
 from orchestrator.experiment.oracle import Oracle
-from orchestrator.experiment.table import CheckoutPath, KernelArguments, Name, Table
+from orchestrator.experiment.table import CheckoutPath, DomainName, KernelArguments, Name, Table
 from orchestrator.experiment.variant import Variant
 from orchestrator.experiment.workload import MAKING, Workload, WorkloadKind
 
@@ -36,7 +36,7 @@ KERNEL_MIB = 32
 class Domain(Table):
     """One domU."""
 
-    name: Name
+    name: DomainName
     memory_mib: int = Field(ge=32, le=4096)
     vcpus: int = Field(default=1, ge=1, le=8)
     quota_mib: int = Field(ge=1, le=4096)

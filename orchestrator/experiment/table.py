@@ -6,13 +6,21 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-__all__ = ["CheckoutPath", "KernelArguments", "Name", "Table"]
+__all__ = ["CheckoutPath", "DomainName", "KernelArguments", "Name", "Table"]
 
 Name = Annotated[
     str,
     Field(
         pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,30}$",
         description="a letter, then up to 30 letters, digits, '_' or '-'",
+    ),
+]
+DomainName = Annotated[
+    str,
+    Field(
+        # it is part of a disk's serial, which has 20 bytes
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,11}$",
+        description="a letter, then up to 11 letters, digits, '_' or '-'",
     ),
 ]
 

@@ -70,6 +70,7 @@ def test_some_variants_of_it_alone(load):
         ("kernel-compile", "make-tea", ["workload.kind = 'make-tea'", "'kernel-compile'"]),
         ('"domU2"', '"domU1"', ["domain", "used twice: domU1"]),
         ('"domU2"', '"dom U2"', ["name = 'dom U2'", "a letter, then"]),
+        ('"domU2"', '"thirteen-long"', ["name = 'thirteen-long'", "a letter, then up to 11"]),
         ("[store]", "[store]\narena_mib = 10", ["store.arena_mib = 10", "at least that"]),
         ("ms = 250", "ms = 2500", ["store.mark_interval_ms = 2500", "from 50 to 1000"]),
         ("quota_mib = 32", "", ["missing key", "domain[1 domU1].quota_mib"]),
