@@ -9,18 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from orchestrator.deadline import Deadline
 from orchestrator.errors import InfrastructureError
 from orchestrator.machine import DomainDescription, SwapDevice, address_of
 from orchestrator.machine.swap_device import swap_device_script
 from orchestrator.workloads import DomainSwap, MemoryWatch, PageCounts, memory_watch
 from orchestrator.workloads.domain_swap import page_counts
+from tests.unit.machine.support import soon
 
 SOURCE = Path(__file__).resolve().parents[3] / "testbed/memwatch/memwatch.c"
-
-
-def soon() -> Deadline:
-    return Deadline.after(30)
 
 
 class Recorder:

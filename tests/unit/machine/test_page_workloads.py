@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from orchestrator.deadline import Deadline
 from orchestrator.errors import GuestHung, InfrastructureError, WorkloadFailed
 from orchestrator.machine import ConsoleLog, jobs
 from orchestrator.machine.jobs import Announcement
@@ -27,10 +26,7 @@ from orchestrator.workloads import (
     pagegen,
 )
 from orchestrator.workloads.together import Nobody
-
-
-def soon() -> Deadline:
-    return Deadline.after(30)
+from tests.unit.machine.support import soon
 
 
 @pytest.fixture

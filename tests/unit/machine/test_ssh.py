@@ -9,10 +9,7 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import GuestHung, InfrastructureError, WorkloadFailed
 from orchestrator.machine import DetachedJob, Ssh, SshEndpoint
 from orchestrator.machine.jobs import LOST
-
-
-def soon() -> Deadline:
-    return Deadline.after(10)
+from tests.unit.machine.support import soon
 
 
 def test_a_command_gives_both_streams_and_its_status(ssh):

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from orchestrator.deadline import Deadline
 from orchestrator.errors import InfrastructureError
 from orchestrator.machine import Stillness
 from orchestrator.machine import stillness as module
 from orchestrator.machine.disks import Disk
 from orchestrator.machine.stillness import MEMORY_BASE, dom0_banks, outside
+from tests.unit.machine.support import soon
 
 MIB = 1 << 20
 IOMEM = """\
@@ -31,10 +31,6 @@ while [ ! -e {to}/go ]; do sleep 0.01; done
 echo '{{"paused_seconds": {{"3": 1.25}}, "in_time": {in_time}}}' >{to}/done.new
 mv {to}/done.new {to}/done.json
 """
-
-
-def soon():
-    return Deadline.after(20)
 
 
 class Qmp:

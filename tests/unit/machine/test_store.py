@@ -7,15 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.deadline import Deadline
 from orchestrator.errors import InfrastructureError
 from orchestrator.machine import Store, StoreDescription
 from orchestrator.machine import store as store_module
 from orchestrator.machine.console import ConsoleLog
-
-
-def soon() -> Deadline:
-    return Deadline.after(10)
+from tests.unit.machine.support import soon
 
 
 @pytest.fixture

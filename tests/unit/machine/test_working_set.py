@@ -9,10 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from orchestrator.deadline import Deadline
 from orchestrator.errors import InfrastructureError, WorkloadFailed
 from orchestrator.machine import ConsoleLog
 from orchestrator.workloads import SetPlan, WorkingSet, expected_digests, working_set
+from tests.unit.machine.support import soon
 
 PLAN = SetPlan(
     pages=200,
@@ -21,10 +21,6 @@ PLAN = SetPlan(
     rewrite=0.3,
     seed=4,
 )
-
-
-def soon() -> Deadline:
-    return Deadline.after(30)
 
 
 class Machine:
