@@ -11,9 +11,9 @@ from typing import Protocol
 
 from orchestrator.deadline import Deadline
 from orchestrator.errors import GuestError, GuestHung, WorkloadFailed
-from orchestrator.machine import DetachedJob, Machine
+from orchestrator.machine import DetachedJob, DomainHandle, Machine
 
-__all__ = ["Nobody", "Together", "Watcher", "failure", "release"]
+__all__ = ["Nobody", "Together", "Watcher", "failure", "prepare_all", "release"]
 
 
 class Watcher(Protocol):
@@ -115,6 +115,20 @@ class Together:
         if failures:
             raise failures[0]
         return ended
+
+
+def prepare_all(
+    machine: Machine,
+    domains: Sequence[DomainHandle],
+    prepare: Callable[[DomainHandle, Deadline], DetachedJob],
+    deadline: Deadline,
+) -> dict[str, DetachedJob]:
+    """Prepare a job in each domU, all at once; by the domU's name.
+
+    Raises whatever ``prepare`` does.
+    """
+    calls = [lambda domain=domain: prepare(domain, deadline) for domain in domains]
+    return dict(zip((one.name for one in domains), machine.in_parallel(calls), strict=True))
 
 
 def release(machine: Machine, jobs: Sequence[DetachedJob], deadline: Deadline) -> float:

@@ -20,7 +20,7 @@ from typing import ClassVar
 from orchestrator.deadline import Deadline
 from orchestrator.errors import WorkloadFailed
 from orchestrator.machine import DetachedJob, DomainHandle, Machine
-from orchestrator.workloads.together import Nobody, Together, Watcher, failure
+from orchestrator.workloads.together import Nobody, Together, Watcher, failure, prepare_all
 
 __all__ = ["CHROOT", "JOB", "JobResult", "ToolchainJob", "parse_digests"]
 
@@ -95,9 +95,8 @@ class ToolchainJob(ABC):
         """
         watcher = watcher or Nobody()
         prepare = deadline.within(_PREPARE_SECONDS)
-        calls = [lambda domain=domain: self._prepare(domain, prepare) for domain in domains]
         with self.asking():
-            jobs = dict(zip((d.name for d in domains), machine.in_parallel(calls), strict=True))
+            jobs = prepare_all(machine, domains, self._prepare, prepare)
         seconds = self._together.run(machine, jobs, prepare, deadline, watcher)
         with self.asking():
             return {name: _collect(job, seconds[name], deadline) for name, job in jobs.items()}

@@ -19,7 +19,7 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import InfrastructureError, WorkloadFailed
 from orchestrator.machine import DetachedJob, DomainHandle, Machine
 from orchestrator.workloads.pagegen import PROGRAM, put_pagegen
-from orchestrator.workloads.together import Nobody, Together, Watcher, failure
+from orchestrator.workloads.together import Nobody, Together, Watcher, failure, prepare_all
 
 __all__ = ["SetPlan", "WorkingSet", "WorkingSetResult", "expected_digests"]
 
@@ -104,8 +104,7 @@ class WorkingSet:
         """
         watcher = watcher or Nobody()
         prepare = deadline.within(_PREPARE_SECONDS)
-        calls = [lambda domain=domain: self._prepare(domain, prepare) for domain in domains]
-        jobs = dict(zip((d.name for d in domains), machine.in_parallel(calls), strict=True))
+        jobs = prepare_all(machine, domains, self._prepare, prepare)
         together = Together(
             "work on the pages", _failure, poll_seconds=self.poll_seconds, timed=self.timed
         )
