@@ -21,8 +21,7 @@ int pageshare_runs(const uint8_t *base, const uint8_t *page, uint8_t *runs, uint
 int pageshare_likely_runs(const uint8_t *base, const uint8_t *page, uint8_t *runs);
 int pageshare_shifted(const uint8_t *base, const uint8_t *runs, uint32_t length,
 		      uint8_t *page);
-void pageshare_features(const uint8_t *page, uint64_t seed, uint64_t *features,
-			uint32_t count);
+uint64_t pageshare_feature(const uint8_t *page, uint64_t seed);
 
 /* Two thirds of a user space of so many bits, in whole pages. */
 #define ANYWHERE(bits)	((2 * (1ull << (bits)) / 3) & ~OFFSET_MASK)
@@ -74,34 +73,29 @@ static int mask_words(uint64_t words[WORDS], uint64_t places[WORDS / 64])
 #define TELLING_BYTES	8
 
 /*
- * For each feature the smallest of the digests of the masked page's blocks, each
- * feature by a seed of its own: pages that have many blocks in common have some
- * feature in common. 0 where no block tells anything.
+ * The smallest of the digests of the masked page's blocks: the more blocks pages
+ * have in common, the likelier they have this in common. 0 where no block tells
+ * anything.
  */
-void pageshare_features(const uint8_t *page, uint64_t seed, uint64_t *features,
-			uint32_t count)
+uint64_t pageshare_feature(const uint8_t *page, uint64_t seed)
 {
-	uint64_t masked[WORDS], places[WORDS / 64];
+	uint64_t masked[WORDS], places[WORDS / 64], digest, least = 0;
 	const uint8_t *block;
-	uint32_t start, i, feature, telling;
+	uint32_t start, i, telling;
 
 	memcpy(masked, page, PAGE_BYTES);
 	mask_words(masked, places);
-	memset(features, 0, count * sizeof(*features));
 	for (start = 0; start < PAGE_BYTES; start += BLOCK_BYTES) {
 		block = (const uint8_t *)masked + start;
 		for (i = telling = 0; i < BLOCK_BYTES; i++)
 			telling += block[i] != 0;
 		if (telling < TELLING_BYTES)
 			continue;
-		for (feature = 0; feature < count; feature++) {
-			uint64_t digest = XXH3_64bits_withSeed(block, BLOCK_BYTES,
-							       seed + feature);
-
-			if (!features[feature] || digest < features[feature])
-				features[feature] = digest;
-		}
+		digest = XXH3_64bits_withSeed(block, BLOCK_BYTES, seed);
+		if (!least || digest < least)
+			least = digest;
 	}
+	return least;
 }
 
 /* A digest of the masked page and of the places; returns how many pointers there are. */

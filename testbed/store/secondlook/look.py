@@ -185,8 +185,7 @@ class SecondLook:
         if not self._settings.near_twins:
             return 0
         seed = self._table.seed(self._table.records.groups[page], _FEATURE)
-        (feature,) = self._table.rebuilder.twins.features(content, seed, 1)
-        return feature
+        return self._table.rebuilder.twins.feature(content, seed)
 
     def _near_twin(self, page: int, content: bytes, feature: int) -> Difference | None:
         """``page`` beside one that resembles it."""

@@ -18,7 +18,6 @@ __all__ = ["Masked", "NativeTwins", "PythonTwins", "Twins"]
 
 BLOCK_BYTES, TELLING_BYTES = 64, 8
 """Of a block that a feature is made of; bytes of it that must not be 0."""
-_WORD = (1 << 64) - 1
 
 
 class Masked(NamedTuple):
@@ -42,9 +41,9 @@ class Twins(Protocol):
     def likely_runs(self, base: bytes, page: bytes) -> bytes:
         """What makes of ``base`` what resembles ``page``."""
 
-    def features(self, page: bytes, seed: int, count: int) -> list[int]:
-        """64-bit numbers, 0 for none: pages that have much in common, pointers aside, have
-        the same at one of the places or more."""
+    def feature(self, page: bytes, seed: int) -> int:
+        """A 64-bit number, 0 for none: the more pages have in common, pointers aside, the
+        likelier theirs is the same."""
 
     def shifted(self, base: bytes, runs: bytes) -> bytes:
         """What ``base`` becomes by ``runs``; ``Unshiftable`` when they are not for it."""
@@ -70,14 +69,12 @@ class PythonTwins:
         """See ``Twins.likely_runs``."""
         return likely_runs(base, page)
 
-    def features(self, page: bytes, seed: int, count: int) -> list[int]:
-        """See ``Twins.features``."""
+    def feature(self, page: bytes, seed: int) -> int:
+        """See ``Twins.feature``."""
         masked = mask(page)[:PAGE_SIZE]
         blocks = [masked[at : at + BLOCK_BYTES] for at in range(0, PAGE_SIZE, BLOCK_BYTES)]
         telling = [block for block in blocks if block.count(0) <= BLOCK_BYTES - TELLING_BYTES]
-        seeds = [seed + number & _WORD for number in range(count)]
-        digest = xxhash.xxh3_64_intdigest
-        return [min((digest(block, one) for block in telling), default=0) for one in seeds]
+        return min((xxhash.xxh3_64_intdigest(block, seed) for block in telling), default=0)
 
     def shifted(self, base: bytes, runs: bytes) -> bytes:
         """See ``Twins.shifted``."""
@@ -93,15 +90,15 @@ class NativeTwins:
             library = ctypes.CDLL(str(path))
             self._mask, self._runs = library.pageshare_mask, library.pageshare_runs
             self._shifted, self._likely = library.pageshare_shifted, library.pageshare_likely_runs
-            self._features = library.pageshare_features
+            self._feature = library.pageshare_feature
         except (OSError, AttributeError) as error:
             raise TransportError(f"{path}: {error}") from error
         number, text = ctypes.c_uint32, ctypes.c_char_p
         self._mask.argtypes = [text, ctypes.c_uint64, ctypes.c_void_p]
         self._runs.argtypes = [text, text, ctypes.c_void_p, number]
         self._likely.argtypes = [text, text, ctypes.c_void_p]
-        self._features.argtypes = [text, ctypes.c_uint64, ctypes.c_void_p, number]
-        self._features.restype = None
+        self._feature.argtypes = [text, ctypes.c_uint64]
+        self._feature.restype = ctypes.c_uint64
         self._shifted.argtypes = [text, text, number, ctypes.c_void_p]
         self._digest = ctypes.c_uint64()
         self._buffer = ctypes.create_string_buffer(PAGE_SIZE)
@@ -122,11 +119,10 @@ class NativeTwins:
         length = self._likely(_whole(base), _whole(page), self._buffer)
         return self._buffer.raw[:length]
 
-    def features(self, page: bytes, seed: int, count: int) -> list[int]:
-        """See ``Twins.features``."""
-        found = (ctypes.c_uint64 * count)()
-        self._features(_whole(page), seed, found, count)
-        return list(found)
+    def feature(self, page: bytes, seed: int) -> int:
+        """See ``Twins.feature``."""
+        found: int = self._feature(_whole(page), seed)
+        return found
 
     def shifted(self, base: bytes, runs: bytes) -> bytes:
         """See ``Twins.shifted``."""
