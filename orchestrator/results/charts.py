@@ -24,6 +24,7 @@ __all__ = [
     "figure2_png",
     "figure2_svg",
     "histogram_svg",
+    "in_pairs",
     "svg_of",
 ]
 
@@ -98,8 +99,13 @@ def _figure2(panels: Sequence[Figure2], *, paper: bool) -> dict[str, Any]:
     last = max((point.seconds for point in every), default=1.0)
     scales = _Scales(domus, highest * 1.12 or 1.0, last)
     charts = [_panel(panel, scales, with_levels=with_levels) for panel in drawn]
-    chart = alt.hconcat(*charts, spacing=36) if charts else empty("no MARK arrived: no curves")
+    chart = in_pairs(charts) if charts else empty("no MARK arrived: no curves")
     return _spec(chart)
+
+
+def in_pairs(panels: Sequence[Picture]) -> Picture:
+    """Panels two a row: a third one beside them would make all of them too small to read."""
+    return alt.concat(*panels, columns=2, spacing=36)
 
 
 @dataclass(frozen=True)

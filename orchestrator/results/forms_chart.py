@@ -9,7 +9,7 @@ import altair as alt
 
 from orchestrator.metrics.forms import AS_SENT
 from orchestrator.metrics.series import Curve
-from orchestrator.results.charts import empty, svg_of
+from orchestrator.results.charts import empty, in_pairs, svg_of
 
 __all__ = ["forms_svg"]
 
@@ -33,7 +33,7 @@ def forms_svg(variants: Mapping[str, Sequence[Curve]]) -> str:
     if not curves:
         return svg_of(empty("no page was kept in another form than it was sent in"))
     panels = [_panel(title, lines) for title, lines in curves.items()]
-    return svg_of(alt.hconcat(*panels, spacing=36))
+    return svg_of(in_pairs(panels))
 
 
 def _panel(title: str, curves: Sequence[Curve]) -> Any:

@@ -16,10 +16,12 @@ from orchestrator.results import (
     PageStreamFigures,
     RunFolder,
     finish_run,
+    read_run,
     result_table,
     verify_run,
 )
-from orchestrator.results.report import render_figure2, render_report
+from orchestrator.results.charts import figure2_svg
+from orchestrator.results.report import figure2_panels, render_figure2, render_report
 from tests.unit.results.synthetic import manifest, mark, outcome, parsed, peak_of, sample, write_run
 
 
@@ -125,6 +127,18 @@ def plain(summary, width=100):
     console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     console.print(result_table(summary))
     return console.export_text()
+
+
+def test_many_panels_are_no_smaller_than_two(finished):
+    run = read_run(finished[0])
+    panels = figure2_panels(run, finished[1])
+    pictures = [figure2_svg(panels * times) for times in (1, 2)]
+    (width, height), (wide, high) = (
+        map(float, re.search(r'<svg[^>]* width="([0-9.]+)" height="([0-9.]+)"', one).groups())
+        for one in pictures
+    )
+    assert wide < 1.05 * width
+    assert high > 1.8 * height
 
 
 def test_the_table_has_the_papers_column(finished):
