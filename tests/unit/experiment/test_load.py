@@ -114,9 +114,9 @@ def test_a_missing_file_names_those_that_exist(tmp_path):
 
 def test_the_shipped_experiments_are_good():
     found = {path.stem: load_experiment(path) for path in shipped_experiments()}
-    known = "ab baselines baselines-pages ceiling debug faults figure2 hostile kernel-full "
+    known = "ab baselines baselines-pages baselines-time ceiling debug faults figure2 hostile kernel-full "
     known += "pagerate repeatability "
-    known += "second-look second-look-cost second-look-sources second-look-words"
+    known += "second-look second-look-sources second-look-words"
     assert set(known.split()) == set(found)
     for name, experiment in found.items():
         assert experiment.name == name
