@@ -114,8 +114,8 @@ def test_a_missing_file_names_those_that_exist(tmp_path):
 
 def test_the_shipped_experiments_are_good():
     found = {path.stem: load_experiment(path) for path in shipped_experiments()}
-    known = "ab baselines baselines-pages baselines-time ceiling debug faults figure2 hostile kernel-full "
-    known += "pagerate repeatability "
+    known = "ab baselines baselines-4 baselines-pages baselines-time ceiling debug faults figure2 "
+    known += "hostile kernel-full pagerate repeatability "
     known += "second-look second-look-sources second-look-words"
     assert set(known.split()) == set(found)
     for name, experiment in found.items():
