@@ -150,6 +150,12 @@ def test_a_working_set_is_judged_by_what_each_domain_read(folder):
     assert variant.domains[0].working_set.rewrites == 300
 
 
+def test_a_working_set_of_an_older_run_is_judged_the_same(folder):
+    worked(folder, own_digests=False)
+    (variant,) = build_summary(read_run(folder.path)).variants
+    assert (variant.verdict, variant.digests.objects) == ("OK", 4)
+
+
 def test_a_round_that_read_something_else_makes_it_invalid(folder):
     reference = worked(folder)
     worked(folder, reference_digests={**reference, of_domain("domU2", "end"): "f" * 16})
