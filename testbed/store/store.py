@@ -290,9 +290,13 @@ class Store:
             "shared_hits": self.table.shared_hits,
             "busy_seconds": round(self._busy_seconds + self._engine.busy_seconds, 6),
             "rss_bytes": self._rss.read(),
-            "looked_pages": self._look.budget.pages if self._look else 0,
-            "look_seconds": round(self._look.budget.spent_seconds, 6) if self._look else 0.0,
-        }
+        } | self._look_figures()
+
+    def _look_figures(self) -> Record:
+        if self._look is None:  # a MARK has no room for what says nothing
+            return {}
+        budget = self._look.budget
+        return {"looked_pages": budget.pages, "look_seconds": round(budget.spent_seconds, 6)}
 
     def _domain_stats(self, connection: Connection) -> dict[str, Any]:
         domain = connection.domain
