@@ -21,7 +21,7 @@ from orchestrator.metrics.series import seconds_of
 from orchestrator.metrics.swap import SwapSample
 from orchestrator.metrics.swap_peak import SwapPeak, decompose_swap, find_swap_peak, swap_moments
 from orchestrator.results.completeness import sampling_figures, service_figures
-from orchestrator.results.digests import DigestComparison, compare_digests, compare_each
+from orchestrator.results.digests import DigestComparison, compare_digests
 from orchestrator.results.manifest import now
 from orchestrator.results.oracle import OracleFile, oracle_figures
 from orchestrator.results.outcome import DomainOutcome, VariantFile, VariantOutcome, Verdict
@@ -167,9 +167,8 @@ def _compare(outcome: VariantOutcome) -> DigestComparison:
         if domain.workload in (*MAKING, "working-set")
     }
     # runs of working sets that are older than the field have them, too
-    if outcome.own_digests or any(one.workload == "working-set" for one in outcome.domains):
-        return compare_each(digests, outcome.reference_digests, partial=partial)
-    return compare_digests(digests, outcome.reference_digests, partial=partial)
+    own = outcome.own_digests or any(one.workload == "working-set" for one in outcome.domains)
+    return compare_digests(digests, outcome.reference_digests, own=own, partial=partial)
 
 
 def _most_counted(marks: Sequence[MarkRecord]) -> dict[str, dict[str, int]]:

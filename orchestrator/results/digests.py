@@ -25,6 +25,7 @@ def compare_digests(
     domains: Mapping[str, Mapping[str, str] | None],
     reference: Mapping[str, str] | None,
     *,
+    own: bool = False,
     partial: bool = False,
 ) -> DigestComparison:
     """Compare each domain's objects with the reference, or with the first domain's.
@@ -33,8 +34,11 @@ def compare_digests(
     needs every domain and the reference.
 
     Args:
+        own: the reference has items of each domain's own: see :func:`compare_each`.
         partial: some objects may be missing; those that exist must be equal.
     """
+    if own:
+        return compare_each(domains, reference, partial=partial)
     known = {name: digests for name, digests in domains.items() if digests}
     names = tuple(known)
     right = reference or (known[names[0]] if names else None)

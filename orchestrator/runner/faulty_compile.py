@@ -155,7 +155,10 @@ class _FaultyCompile:
     def _compare(
         self, number: int, digests: dict[str, dict[str, str]], *, partial: bool = False
     ) -> None:
-        differing = compare_digests(digests, self.setting.reference, partial=partial).differing
+        setting = self.setting
+        differing = compare_digests(
+            digests, setting.reference, own=setting.own_digests, partial=partial
+        ).differing
         shown = [f"build {number}: {one} differs" for one in differing[:SHOWN]]
         if len(differing) > SHOWN:
             shown.append(f"build {number}: {len(differing) - SHOWN} more objects differ")

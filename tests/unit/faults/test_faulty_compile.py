@@ -11,6 +11,7 @@ from orchestrator.errors import GuestHung, InfrastructureError, WorkloadFailed
 from orchestrator.experiment import Experiment
 from orchestrator.results import DomainOutcome
 from orchestrator.runner import faulty_compile, setting
+from orchestrator.runner.expected import expected_objects
 from orchestrator.runner.setting import Measured, Setting
 from tests.unit.faults.fakes import (
     FakeCollector,
@@ -54,10 +55,10 @@ def measure(monkeypatch):
     monkeypatch.setattr(FakeLoops, "failure", None)
     events = []
 
-    def measure(script, *, left=None, machine=None, **shape):
+    def measure(script, *, left=None, machine=None, others=None, **shape):
         monkeypatch.setattr(FakeCompile, "script", list(script))
         monkeypatch.setattr(FakeCompile, "left", left or {})
-        what = experiment(**shape)
+        what = experiment(**shape).model_copy(update={"other_objects": others or {}})
         names = [domain.name for domain in what.domains]
         machine = machine or FakeMachine(names)
         measured = Measured()
@@ -70,7 +71,7 @@ def measure(monkeypatch):
             parts=SimpleNamespace(context=SimpleNamespace(cache=None)),
             folder=folder,
             progress=SimpleNamespace(log=lambda line: None),
-            reference=RIGHT,
+            reference=expected_objects(RIGHT, what, what.variants[0]),
         )
         measured.events = events
         try:
@@ -102,6 +103,18 @@ def test_it_builds_until_every_fault_has_struck(measure):
     assert measured.peak is not None
     assert FakeCompile.made[0].fields["clean"] is True
     assert FakeCompile.made[0].fields["patient"] is False
+
+
+OWN = {"domU1": tuple(RIGHT), "domU2": tuple(RIGHT)}
+
+
+def test_each_domain_is_compared_with_objects_of_its_own(measure):
+    assert measure([RIGHT], others=OWN).problems == []
+    measured = measure([WRONG, RIGHT], others=OWN, count=20)
+    assert measured.problems[:2] == [
+        "build 1: domU1: lib/sort.o differs",
+        "build 1: domU2: lib/sort.o differs",
+    ]
 
 
 def test_a_wrong_object_of_any_build_is_a_problem(measure):
