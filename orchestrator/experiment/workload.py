@@ -8,11 +8,13 @@ from pydantic import Field, model_validator
 
 from orchestrator.experiment.table import CheckoutPath, Table
 
-__all__ = ["MAKING", "Mix", "Shares", "Workload", "WorkloadKind"]
+__all__ = ["CHECKED", "MAKING", "Mix", "Shares", "Workload", "WorkloadKind"]
 
 WorkloadKind = Literal["kernel-compile", "script", "page-stream", "churn", "working-set"]
 MAKING: tuple[WorkloadKind, ...] = ("kernel-compile", "script")
 """Those that make something, whose digests must be those of a run without swap."""
+CHECKED: tuple[WorkloadKind, ...] = (*MAKING, "working-set")
+"""Those whose digests are compared with the right ones."""
 
 OF_KINDS: dict[str, tuple[WorkloadKind, ...]] = {
     "objects_file": ("kernel-compile",),

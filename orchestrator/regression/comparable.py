@@ -56,15 +56,17 @@ def _all(base: Manifest, other: Manifest) -> list[_Difference]:
     ours, theirs = map(_work, contents)
     for key in sorted(ours.keys() | theirs.keys()):
         add("experiment", key, ours.get(key), theirs.get(key))
-    add("experiment", "files that it names", [], _changed_files(base, other))
+    add(
+        "experiment",
+        "files that it names",
+        [],
+        _changed(base.experiment.files, other.experiment.files),
+    )
     add("project", "commit", base.project.commit, other.project.commit)
     add("image builder", "domU images", _builder(base), _builder(other))
-    kernels: list[str] = []
-    images: list[str] = []
-    for name in sorted(base.artifacts.keys() | other.artifacts.keys()):
-        keys = [one.artifacts[name].key if name in one.artifacts else None for one in (base, other)]
-        if keys[0] != keys[1]:
-            (kernels if name.startswith("kernel") else images).append(name)
+    artifacts = _changed(_keys(base), _keys(other))
+    kernels = [name for name in artifacts if name.startswith("kernel")]
+    images = [name for name in artifacts if name not in kernels]
     add("kernel", "artifacts", [], kernels)
     add("kernel", "series", _patches(base), _patches(other))
     add("images", "artifacts", [], images)
@@ -87,11 +89,14 @@ def _work(content: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _changed_files(base: Manifest, other: Manifest) -> list[str]:
-    ours, theirs = base.experiment.files, other.experiment.files
-    return [
-        name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)
-    ]
+def _changed(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
+    """Names that have another digest, or that one of them lacks."""
+    names = sorted(ours.keys() | theirs.keys())
+    return [name for name in names if ours.get(name) != theirs.get(name)]
+
+
+def _keys(manifest: Manifest) -> dict[str, str]:
+    return {name: artifact.key for name, artifact in manifest.artifacts.items()}
 
 
 def _patches(manifest: Manifest) -> list[tuple[str, str]]:

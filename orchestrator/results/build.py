@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from orchestrator.experiment.workload import MAKING
+from orchestrator.experiment.workload import CHECKED
 from orchestrator.metrics.analysis import (
     Decomposition,
     check_books,
@@ -162,12 +162,10 @@ def _choose_peak(
 def _compare(outcome: VariantOutcome) -> DigestComparison:
     partial = outcome.verdict != "OK"
     digests = {
-        domain.name: domain.digests
-        for domain in outcome.domains
-        if domain.workload in (*MAKING, "working-set")
+        domain.name: domain.digests for domain in outcome.domains if domain.workload in CHECKED
     }
     # runs of working sets that are older than the field have them, too
-    own = outcome.own_digests or any(one.workload == "working-set" for one in outcome.domains)
+    own = outcome.own_digests or outcome.worked
     return compare_digests(digests, outcome.reference_digests, own=own, partial=partial)
 
 

@@ -208,6 +208,11 @@ class VariantOutcome(Entry):
     oracle_missing: str | None = None
     """Why the oracle that was asked for says nothing."""
 
+    @property
+    def worked(self) -> bool:
+        """Whether its domUs had working sets."""
+        return any(one.workload == "working-set" for one in self.domains)
+
 
 class VariantFile(Entry):
     """``variants/<name>.json``."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.experiment.workload import MAKING
+from orchestrator.experiment.workload import CHECKED, MAKING
 from orchestrator.metrics.analysis import BooksCheck
 from orchestrator.metrics.records import EventRecord
 from orchestrator.results.digests import DigestComparison
@@ -110,7 +110,7 @@ def _proof_against(outcome: VariantOutcome, proof: Proof) -> list[str]:
         )
     if differing := proof.digests.differing:
         more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
-        what = "what rounds read differs" if _worked(outcome) else "objects differ"
+        what = "what rounds read differs" if outcome.worked else "objects differ"
         reasons.append(f"{what}: {', '.join(differing[:4])}{more}")
     if outcome.hostile is not None:
         return reasons + _churned_wrong(outcome)  # the rest is what lies are for
@@ -160,7 +160,7 @@ def _proof_missing(outcome: VariantOutcome, proof: Proof) -> list[str]:
         for one in streams
         if one.page_stream is None or not (one.page_stream.out_pages and one.page_stream.in_pages)
     ]
-    if _worked(outcome):
+    if outcome.worked:
         if proof.digests.equal is None:
             reasons.append("what the rounds read could not be compared: digests are missing")
         return reasons
@@ -177,8 +177,7 @@ def _proof_missing(outcome: VariantOutcome, proof: Proof) -> list[str]:
 
 def _swap_missing(outcome: VariantOutcome, proof: Proof) -> list[str]:
     """Of work without a store: that pages went where the variant says."""
-    kinds = (*MAKING, "working-set")
-    if outcome.swap == "pageshare" or not any(one.workload in kinds for one in outcome.domains):
+    if outcome.swap == "pageshare" or not any(one.workload in CHECKED for one in outcome.domains):
         return []
     if outcome.swap == "none":
         return ["a domU swapped, which it must not"] if proof.swapped else []
@@ -187,11 +186,6 @@ def _swap_missing(outcome: VariantOutcome, proof: Proof) -> list[str]:
     if outcome.swap != "disk" and not proof.peak_known:
         return [f"no page was kept by {outcome.swap}, so there is nothing to measure"]
     return []
-
-
-def _worked(outcome: VariantOutcome) -> bool:
-    """Whether its domUs had working sets."""
-    return any(one.workload == "working-set" for one in outcome.domains)
 
 
 def _churn_missing(outcome: VariantOutcome) -> list[str]:
