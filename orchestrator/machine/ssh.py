@@ -1,4 +1,4 @@
-"""SSH by paramiko: one lasting connection for each guest.
+"""SSH by paramiko: one lasting connection for each guest, made again should it end.
 
 Nothing here waits without a deadline, and both output streams are drained
 while a command runs: reading the exit status first deadlocks as soon as a
@@ -29,6 +29,8 @@ _HINT_SECONDS = 20.0
 _CHUNK = 32768
 _SHOWN = 1500
 """Bytes of what a command said, in a message that it failed."""
+
+_LOG = logging.getLogger(__name__)
 
 # an attempt that fails is part of connecting, not worth a traceback on the terminal
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -73,11 +75,17 @@ class CommandResult:
 
 
 class Ssh:
-    """One authenticated connection. Threads may share it: each command has its channel."""
+    """One authenticated connection. Threads may share it: each command has its channel.
+
+    A connection that has ended fails the commands that ran on it; the next one is given
+    another connection.
+    """
 
     def __init__(self, endpoint: SshEndpoint, transport: paramiko.Transport) -> None:
         self.endpoint = endpoint
         self._transport = transport
+        self._connecting = threading.Lock()
+        self._closed = False
 
     @classmethod
     def connect(
@@ -156,7 +164,8 @@ class Ssh:
         self.run(line, deadline=deadline, data=data)
 
     def close(self) -> None:
-        """Disconnect; what still runs on this connection fails."""
+        """Disconnect; what still runs on this connection fails, and so does what comes later."""
+        self._closed = True
         self._transport.close()
 
     def __enter__(self) -> Self:
@@ -181,7 +190,7 @@ class Ssh:
         return status, out, err
 
     def _talk(self, line: str, data: bytes, deadline: Deadline) -> tuple[int, bytes, bytes]:
-        channel = self._transport.open_session(timeout=max(deadline.remaining, 0.1))
+        channel = self._channel(deadline)
         try:
             channel.settimeout(max(deadline.remaining, 0.1))
             channel.exec_command(line)
@@ -198,6 +207,29 @@ class Ssh:
             return status, out, err
         finally:
             channel.close()
+
+    def _channel(self, deadline: Deadline) -> paramiko.Channel:
+        """For one command: where the connection has ended, on another one.
+
+        Nothing was asked of the guest before its channel is open, so that is safe to do again.
+        """
+        transport = self._connected(deadline)
+        try:
+            return transport.open_session(timeout=max(deadline.remaining, 0.1))
+        except (OSError, EOFError, paramiko.SSHException):
+            if transport.is_active():
+                raise
+        transport = self._connected(deadline)
+        return transport.open_session(timeout=max(deadline.remaining, 0.1))
+
+    def _connected(self, deadline: Deadline) -> paramiko.Transport:
+        with self._connecting:
+            if not self._transport.is_active() and not self._closed:
+                _LOG.warning("%s: the SSH connection ended, making another", self.name)
+                self._transport = _open(self.endpoint, deadline)
+                if self._closed:  # meanwhile
+                    self._transport.close()
+            return self._transport
 
 
 def _open(endpoint: SshEndpoint, deadline: Deadline) -> paramiko.Transport:

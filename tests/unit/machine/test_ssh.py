@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -26,6 +27,35 @@ def test_much_output_on_both_streams_does_not_deadlock(ssh):
     line = "head -c 3000000 /dev/zero | tr '\\0' a; head -c 3000000 /dev/zero | tr '\\0' b >&2"
     result = ssh.run(line, deadline=soon())
     assert (len(result.stdout), len(result.stderr)) == (3_000_000, 3_000_000)
+
+
+def test_a_connection_that_ended_is_made_again(ssh, caplog):
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(ssh.run, "sleep 2", deadline=soon())
+        time.sleep(0.2)
+        ssh._transport.sock.shutdown(socket.SHUT_RDWR)
+        with pytest.raises(GuestHung, match="connection failed during `sleep"):
+            running.result()
+    assert ssh.run("echo still here", deadline=soon()).stdout == "still here\n"
+    assert "domU1: the SSH connection ended" in caplog.text
+
+
+def test_a_connection_that_ends_as_a_command_comes_is_made_again(ssh, monkeypatch):
+    first = ssh._transport
+    open_session = first.open_session
+
+    def ended(timeout):
+        first.close()
+        return open_session(timeout=timeout)
+
+    monkeypatch.setattr(first, "open_session", ended)
+    assert ssh.run("echo still here", deadline=soon()).stdout == "still here\n"
+
+
+def test_a_connection_that_was_closed_stays_so(ssh):
+    ssh.close()
+    with pytest.raises(GuestHung, match="SSH session not active"):
+        ssh.run("echo hi", deadline=soon())
 
 
 def test_an_argv_list_is_quoted(ssh):
