@@ -67,6 +67,11 @@ def edit(tree: Tree) -> None:
     append(tree, f"{pageshare}/Kconfig", "\nconfig XEN_OF_A_TEST\n\tdef_bool y\n")
     append(tree, f"{pageshare}/Makefile", "obj-$(CONFIG_XEN_OF_A_TEST) += of_a_test.o\n")
     append(tree, f"{pageshare}/of_a_test.c", NEW_FILE)
+    maintainers = tree.folder / "MAINTAINERS"
+    folder = f"F:\t{pageshare}/"
+    assert f"\n{folder}" in maintainers.read_text()
+    whose = f"{folder}of_a_test.c\n{folder}"  # of a new file, checkpatch wants to know
+    maintainers.write_text(maintainers.read_text().replace(folder, whose, 1))
     tree.git("add", "--all")
     identity = ["-c", "user.name=R. Searcher", "-c", "user.email=r@searcher.example"]
     message = "mm: frontswap: add what a test looks for\n\nIt says why."
