@@ -55,23 +55,25 @@ def append(tree: Tree, name: str, text: str) -> None:
     path.write_text((path.read_text() if path.exists() else "") + text)
 
 
+def insert(tree: Tree, name: str, text: str, *, before: str) -> None:
+    path = tree.folder / name
+    old = path.read_text()
+    assert before in old
+    path.write_text(old.replace(before, text + before, 1))
+
+
 def edit(tree: Tree) -> None:
     """A source, a header that many include, and a new file with a new symbol."""
-    header = tree.folder / "include/linux/frontswap.h"
     guard = "#endif /* _LINUX_FRONTSWAP_H */"
-    text = header.read_text()
-    assert guard in text
-    header.write_text(text.replace(guard, f"#define FRONTSWAP_OF_A_TEST 42\n\n{guard}"))
+    define = "#define FRONTSWAP_OF_A_TEST 42\n\n"
+    insert(tree, "include/linux/frontswap.h", define, before=guard)
     append(tree, "mm/frontswap.c", FUNCTION)
     pageshare = "drivers/xen/pageshare"
     append(tree, f"{pageshare}/Kconfig", "\nconfig XEN_OF_A_TEST\n\tdef_bool y\n")
     append(tree, f"{pageshare}/Makefile", "obj-$(CONFIG_XEN_OF_A_TEST) += of_a_test.o\n")
     append(tree, f"{pageshare}/of_a_test.c", NEW_FILE)
-    maintainers = tree.folder / "MAINTAINERS"
-    folder = f"F:\t{pageshare}/"
-    assert f"\n{folder}" in maintainers.read_text()
-    whose = f"{folder}of_a_test.c\n{folder}"  # of a new file, checkpatch wants to know
-    maintainers.write_text(maintainers.read_text().replace(folder, whose, 1))
+    first = f"\nF:\t{pageshare}/"  # of a new file, checkpatch wants to know whose it is
+    insert(tree, "MAINTAINERS", f"{first}of_a_test.c", before=first)
     tree.git("add", "--all")
     identity = ["-c", "user.name=R. Searcher", "-c", "user.email=r@searcher.example"]
     message = "mm: frontswap: add what a test looks for\n\nIt says why."
